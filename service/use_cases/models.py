@@ -1,0 +1,135 @@
+"""Models: making them from parameters, and asking them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gmm_engine import GaussianMixture
+from gmm_engine.errors import EngineError
+from gmm_engine.types import FloatArray
+from service.domain.models import FittedModel, Model
+from service.domain.pages import Page, PageRequest
+from service.domain.tables import ArrayResult, Table
+from service.errors import InvalidRequestError, Place, WrongFeaturesError
+from service.ports import Clock, ModelRepository
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parameters:
+    """The parameters of a mixture as a client gave them, not yet checked."""
+
+    weights: object
+    means: object
+    covariances: object
+    covariance_type: str = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How likely a table is under a mixture, in nats."""
+
+    score: float
+    """Mean log density per sample."""
+    log_likelihood: float
+    """Summed over the samples."""
+    n_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelService:
+    """Create, show, list, rename, delete and query models."""
+
+    models: ModelRepository
+    new_id: Callable[[], str]
+    clock: Clock
+
+    def create(self, parameters: Parameters, name: str | None = None) -> FittedModel:
+        """Store a model made from given parameters; no fit is needed."""
+        mixture = _mixture(parameters)
+        model = Model(
+            id=self.new_id(),
+            name=name,
+            n_components=mixture.n_components,
+            n_features=mixture.n_features,
+            covariance_type=mixture.covariance_type,
+            columns=None,
+            created_at=self.clock(),
+        )
+        fitted = FittedModel(model, mixture)
+        self.models.add(fitted)
+        return fitted
+
+    def get(self, model_id: str) -> FittedModel:
+        """Return a model with its parameters, without its trajectory."""
+        return FittedModel(self.models.get(model_id), self.models.mixture(model_id))
+
+    def list(self, page: PageRequest) -> Page[Model]:
+        return self.models.list(page)
+
+    def rename(self, model_id: str, name: str | None) -> FittedModel:
+        model = self.models.rename(model_id, name)
+        return FittedModel(model, self.models.mixture(model_id))
+
+    def delete(self, model_id: str) -> None:
+        self.models.delete(model_id)
+
+    def predict(self, model_id: str, table: Table) -> ArrayResult:
+        """Return the most probable component of each row."""
+        mixture, rows = self._ask(model_id, table)
+        return ArrayResult({"labels": mixture.predict(rows)}, ("label",))
+
+    def predict_proba(self, model_id: str, table: Table) -> ArrayResult:
+        """Return the responsibility of each component for each row."""
+        mixture, rows = self._ask(model_id, table)
+        columns = tuple(f"component_{k}" for k in range(mixture.n_components))
+        return ArrayResult({"probabilities": mixture.predict_proba(rows)}, columns)
+
+    def score(self, model_id: str, table: Table) -> Score:
+        """Return the mean and the summed log density of the rows."""
+        mixture, rows = self._ask(model_id, table)
+        total = float(mixture.score_samples(rows).sum())
+        return Score(total / len(rows), total, len(rows))
+
+    def score_samples(self, model_id: str, table: Table) -> ArrayResult:
+        """Return the log density of each row."""
+        mixture, rows = self._ask(model_id, table)
+        densities = mixture.score_samples(rows)
+        return ArrayResult({"log_densities": densities}, ("log_density",))
+
+    def sample(
+        self, model_id: str, n_samples: int, random_state: int | None
+    ) -> ArrayResult:
+        """Draw rows from the mixture, with the component each came from."""
+        model = self.models.get(model_id)
+        mixture = self.models.mixture(model_id)
+        samples, labels = mixture.sample(n_samples, random_state)
+        features = model.columns or tuple(
+            f"feature_{j}" for j in range(mixture.n_features)
+        )
+        return ArrayResult({"samples": samples, "labels": labels}, (*features, "label"))
+
+    def _ask(self, model_id: str, table: Table) -> tuple[GaussianMixture, FloatArray]:
+        mixture = self.models.mixture(model_id)
+        n_features = table.rows.shape[1]
+        if n_features != mixture.n_features:
+            raise WrongFeaturesError(
+                f"The model has {mixture.n_features} features, but the rows have "
+                f"{n_features}; send {mixture.n_features} numbers in each row."
+            )
+        return mixture, table.rows
+
+
+def _mixture(parameters: Parameters) -> GaussianMixture:
+    try:
+        return GaussianMixture(
+            parameters.weights,
+            parameters.means,
+            parameters.covariances,
+            covariance_type=parameters.covariance_type,
+        )
+    except EngineError as error:
+        argument = getattr(error, "argument", None)
+        pointer = f"/{argument}" if argument else None
+        detail = str(error)
+        raise InvalidRequestError(detail, [Place(detail, pointer)]) from error

@@ -1,0 +1,45 @@
+"""Renderings: pictures of models and of their training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.domain.models import Model
+from service.errors import DatasetNotFoundError, NoTrajectoryError
+from service.ports import AnimationRenderer, DatasetRepository, ModelRepository
+
+# More points than pixels show nothing more; evenly spaced rows keep the picture.
+_MAX_POINTS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class RenderingService:
+    """Draw what is stored of a model."""
+
+    models: ModelRepository
+    datasets: DatasetRepository
+    animation_renderer: AnimationRenderer
+
+    def animation(self, model_id: str) -> bytes:
+        """Return a GIF of the training, one frame per EM iteration."""
+        model = self.models.get(model_id)
+        trajectory = self.models.trajectory(model_id)
+        if model.provenance is None or not trajectory:
+            raise NoTrajectoryError(
+                f"Model {model_id!r} was not fitted here, so there is no training to "
+                "show; fit a dataset and ask for the animation of its model."
+            )
+        rows = self.datasets.rows(_dataset_id(self.datasets, model))
+        step = -(-len(rows) // _MAX_POINTS)
+        return self.animation_renderer.render(trajectory, rows[::step], model.columns)
+
+
+def _dataset_id(datasets: DatasetRepository, model: Model) -> str:
+    assert model.provenance is not None
+    try:
+        return datasets.get(model.provenance.dataset_id).id
+    except DatasetNotFoundError as error:
+        raise NoTrajectoryError(
+            f"The dataset of model {model.id!r} is gone, so its training cannot be "
+            "shown any more; upload the data and fit again."
+        ) from error
