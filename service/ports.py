@@ -1,4 +1,4 @@
-"""What the use cases need from outside; `storage`, `rendering`, `tables` implement it.
+"""What the use cases need from outside; `storage` and `rendering` implement it.
 
 Each method raises only errors of `service.errors`. The in-memory fakes in
 `tests/fakes.py` pass the same contract tests as the real adapters.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from gmm_engine import GaussianMixture
 from gmm_engine.types import FloatArray
@@ -16,7 +16,6 @@ from service.domain.datasets import Dataset
 from service.domain.fits import Failure, Fit, FitEvent, FitState, Progress
 from service.domain.models import FittedModel, Model, Trajectory
 from service.domain.pages import Page, PageRequest
-from service.domain.tables import ArrayResult, Table
 
 
 class Clock(Protocol):
@@ -105,16 +104,13 @@ class ModelRepository(Protocol):
     def delete(self, model_id: str) -> None: ...
 
 
-class TableFormat(Protocol):
-    """One media type, read and written (`service.tables`)."""
-
-    def read(self, body: BinaryIO) -> Table: ...
-
-    def write(self, result: ArrayResult) -> Iterator[bytes]: ...
-
-
 class AnimationRenderer(Protocol):
     def render(
         self, trajectory: Trajectory, rows: FloatArray, columns: Sequence[str] | None
     ) -> bytes:
         """Return a GIF with one frame per frame of the trajectory."""
+
+
+class Readiness(Protocol):
+    def check(self) -> None:
+        """Raise StorageUnavailableError or SchemaMismatchError, or return."""
