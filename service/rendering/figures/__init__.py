@@ -1,0 +1,1 @@
+"""From numbers to pixels: the only code that touches matplotlib."""

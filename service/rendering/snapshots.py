@@ -1,0 +1,81 @@
+"""Frames of a trajectory in the coordinates of a picture.
+
+Still numbers only, but here they meet the domain: a `View` is chosen once, from the
+data and the final mixture, and held through the animation so that nothing swims.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from gmm_engine import GaussianMixture
+from gmm_engine.types import FloatArray, IntArray
+from service.domain.models import Frame, Trajectory
+from service.rendering.geometry.ellipses import extents
+from service.rendering.geometry.identities import identities
+from service.rendering.geometry.mixtures import dense_covariances
+from service.rendering.geometry.projections import Projection, discriminant, identity
+from service.rendering.geometry.windows import Window, window_around
+
+OUTER_RING = 2.0
+"""In standard deviations."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """A mixture, and the points as it clusters them, in the unit square or interval."""
+
+    iteration: int
+    log_likelihood: float
+    weights: FloatArray
+    means: FloatArray
+    covariances: FloatArray
+    components: IntArray
+    """The lasting number of each component: what decides its color."""
+    labels: IntArray
+    """The lasting number of each point's component."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """Where the rows, and all mixtures of a trajectory, appear in the picture."""
+
+    projection: Projection
+    window: Window
+
+    @classmethod
+    def of(cls, rows: FloatArray, final: GaussianMixture) -> Self:
+        n_features = rows.shape[1]
+        projection = identity(n_features) if n_features <= 2 else discriminant(final)
+        means = projection.points(final.means)
+        covariances = projection.covariances(dense_covariances(final))
+        rings = extents(means, covariances, OUTER_RING)
+        return cls(projection, window_around(projection.points(rows), rings))
+
+    def points(self, X: FloatArray) -> FloatArray:
+        return self.window.points(self.projection.points(X))
+
+    def covariances(self, mixture: GaussianMixture) -> FloatArray:
+        projected = self.projection.covariances(dense_covariances(mixture))
+        return self.window.covariances(projected)
+
+    def numbering(self, trajectory: Trajectory) -> list[IntArray]:
+        """Return the lasting numbers of the components of each frame."""
+        return identities(self.points(frame.mixture.means) for frame in trajectory)
+
+    def snapshot(
+        self, frame: Frame, components: IntArray, rows: FloatArray
+    ) -> Snapshot:
+        mixture = frame.mixture
+        return Snapshot(
+            iteration=frame.iteration,
+            log_likelihood=frame.log_likelihood,
+            weights=np.asarray(mixture.weights),
+            means=self.points(mixture.means),
+            covariances=self.covariances(mixture),
+            components=components,
+            labels=components[mixture.predict(rows)],
+        )
