@@ -1,0 +1,28 @@
+"""Where an error of redis-py becomes one of the service's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis.exceptions import RedisError
+
+from service.errors import StorageFullError, StorageUnavailableError
+
+
+@contextmanager
+def translate_redis_errors() -> Iterator[None]:
+    """Let no RedisError out; works as a decorator and around a block."""
+    try:
+        yield
+    except RedisError as error:
+        # Servers tell it with the code OOM, which scripts of 6.2 wrap in a sentence;
+        # MISCONF is what a server answers whose disk took no more of its file.
+        if "OOM " in str(error) or "MISCONF" in str(error):
+            raise StorageFullError(
+                "The store has no room left; nothing stored is lost. Delete datasets "
+                "or models, or give the store more memory or disk, and send it again."
+            ) from error
+        raise StorageUnavailableError(
+            "The store does not answer; send the request again in a few seconds."
+        ) from error

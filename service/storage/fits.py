@@ -1,0 +1,232 @@
+"""Fits in Redis: the record of each, and its stream of events.
+
+Every change is a compare-and-set of the whole record (`Store.commit`): the record read
+says whether the change is allowed (its attempt is the newest, it is not final), and the
+script writes only if it is still that record. So the attempt number fences an older
+attempt, a cancelled fit stays cancelled, and the record, its place in the lists, its
+event and, at a success, its model change in one step.
+
+A script rather than WATCH and MULTI: one round trip instead of three, on any connection
+of the pool, and its second try finds that the first had come through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from service.domain.fits import (
+    Failure,
+    Fit,
+    FitEvent,
+    FitEventKind,
+    FitState,
+    Progress,
+)
+from service.domain.models import FittedModel
+from service.domain.pages import Page, PageRequest
+from service.errors import FitAlreadyFinishedError, FitNotFoundError, StaleAttemptError
+from service.storage.connection import StoreClients
+from service.storage.fit_records import (
+    decode_event,
+    decode_fit,
+    encode_event,
+    encode_fit,
+    require_event_id,
+)
+from service.storage.index import Index
+from service.storage.keys import Keys
+from service.storage.models import RedisModelRepository
+from service.storage.records import commit, commit_new
+from service.storage.staging import expire, set_value
+from service.storage.store import Command, Store
+
+MAX_EVENTS = 1000
+MAX_EVENT_BYTES = 16 << 20
+"""Of all events of a fit; of large ones fewer than MAX_EVENTS are kept."""
+EVENTS_TTL = timedelta(hours=1)
+
+_PAGE = 100
+
+
+class RedisFitRepository:
+    """Implements `service.ports.FitRepository`; `ttl` counts from a fit's end."""
+
+    def __init__(
+        self,
+        clients: StoreClients,
+        tenant: str = "default",
+        ttl: timedelta | None = None,
+        model_ttl: timedelta | None = None,
+    ) -> None:
+        self._store = Store(clients)
+        self._keys = Keys(tenant)
+        self._index = Index(self._store, self._keys.fits, self._keys.fit)
+        self._models = RedisModelRepository(clients, tenant, model_ttl)
+        self._ttl = ttl
+
+    def add(self, fit: Fit) -> None:
+        record = encode_fit(fit)
+        key = self._keys.fit(fit.id)
+        commands = [
+            set_value(key, record, None),
+            ("SADD", self._keys.fits_in(fit.status), fit.id),
+            self._index.add(fit.id, fit.created_at),
+            self._event(fit.id, FitEventKind.STATUS, {}),
+        ]
+        commit_new(self._store, key, record, commands)
+        if self._ttl is not None:
+            self._index.sweep()
+
+    def get(self, fit_id: str) -> Fit:
+        return decode_fit(self._record(fit_id))
+
+    def list(self, page: PageRequest) -> Page[Fit]:
+        return self._index.page(page, decode_fit)
+
+    def start(self, fit_id: str, now: datetime) -> Fit:
+        def started(current: Fit) -> Fit:
+            if current.status.is_final:
+                raise _stale(current)
+            return current.started(now)
+
+        return self._change(fit_id, started)
+
+    def report(
+        self, fit: Fit, progress: Progress, events: Sequence[dict[str, object]]
+    ) -> None:
+        def reported(current: Fit) -> Fit:
+            _require_newest(current, fit)
+            return replace(current, progress=progress)
+
+        appended = [
+            self._event(fit.id, FitEventKind.ITERATION, event) for event in events
+        ]
+        self._change(fit.id, reported, appended)
+
+    def succeed(self, fit: Fit, fitted: FittedModel, now: datetime) -> Fit:
+        def succeeded(current: Fit) -> Fit:
+            _require_newest(current, fit)
+            return current.succeeded(fitted.model.id, now)
+
+        with self._models.staged(fitted) as model:
+            finished = self._change(
+                fit.id, succeeded, model.commands, required=model.required
+            )
+        self._models.sweep()
+        return finished
+
+    def fail(self, fit: Fit, error: Failure, now: datetime) -> Fit:
+        def failed(current: Fit) -> Fit:
+            _require_newest(current, fit)
+            return current.failed(error, now)
+
+        return self._change(fit.id, failed)
+
+    def cancel(self, fit_id: str, now: datetime) -> Fit:
+        def cancelled(current: Fit) -> Fit:
+            if current.status.is_final:
+                raise FitAlreadyFinishedError(
+                    f"Fit {current.id!r} is {current.status} already."
+                )
+            return current.cancelled(now)
+
+        return self._change(fit_id, cancelled)
+
+    def with_status(self, status: FitState) -> Iterator[Fit]:
+        if status.is_final:
+            return self._listed(status)
+        return self._unfinished(status)
+
+    def events(
+        self, fit_id: str, after: str, timeout_seconds: float
+    ) -> Sequence[FitEvent]:
+        require_event_id(after)
+        stream = self._keys.fit_events(fit_id)
+        record, entries = self._store.get_with_entries(
+            self._keys.fit(fit_id), stream, after
+        )
+        if record is None:
+            raise FitNotFoundError(fit_id)
+        # Nothing follows the end of a fit, so there is nothing to wait for.
+        if not entries and not decode_fit(record).status.is_final:
+            entries = self._store.wait_for_entries(stream, after, timeout_seconds)
+        return [decode_event(entry_id, fields) for entry_id, fields in entries]
+
+    def _record(self, fit_id: str) -> bytes:
+        record = self._store.get(self._keys.fit(fit_id))
+        if record is None:
+            raise FitNotFoundError(fit_id)
+        return record
+
+    def _change(
+        self,
+        fit_id: str,
+        change: Callable[[Fit], Fit],
+        commands: Sequence[Command] = (),
+        required: Sequence[str] = (),
+    ) -> Fit:
+        """Store what `change` makes of the current record, with other commands."""
+        key = self._keys.fit(fit_id)
+        while True:
+            record = self._record(fit_id)
+            current = decode_fit(record)
+            changed = change(current)
+            new = encode_fit(changed)
+            writes = [*self._writes(current, changed, new), *commands]
+            if commit(self._store, key, record, new, writes, required):
+                return changed
+
+    def _writes(self, current: Fit, changed: Fit, record: bytes) -> Iterator[Command]:
+        ended = changed.status.is_final
+        if changed.status is not current.status or changed.attempt != current.attempt:
+            # First, as a full store allows it: then it takes the rest as well, and
+            # a fit can always be started, cancelled or failed.
+            yield ("SREM", self._keys.fits_in(current.status), current.id)
+            if not ended:
+                yield ("SADD", self._keys.fits_in(changed.status), changed.id)
+            yield self._event(changed.id, FitEventKind.STATUS, {})
+        yield set_value(
+            self._keys.fit(changed.id), record, self._ttl if ended else None
+        )
+        if ended:
+            yield expire(self._keys.fit_events(changed.id), EVENTS_TTL)
+
+    def _event(
+        self, fit_id: str, kind: FitEventKind, payload: dict[str, object]
+    ) -> Command:
+        fields = encode_event(kind, payload)
+        n_kept = min(MAX_EVENTS, max(1, MAX_EVENT_BYTES // sum(map(len, fields))))
+        key = self._keys.fit_events(fit_id)
+        return ("XADD", key, "MAXLEN", "~", n_kept, "*", *fields)
+
+    def _unfinished(self, status: FitState) -> Iterator[Fit]:
+        fit_ids = self._store.members(self._keys.fits_in(status))
+        for start in range(0, len(fit_ids), _PAGE):
+            keys = [self._keys.fit(fit_id) for fit_id in fit_ids[start : start + _PAGE]]
+            for record in self._store.get_all(keys):
+                # Another state than a moment ago, if it was changed meanwhile.
+                if record is not None and (fit := decode_fit(record)).status is status:
+                    yield fit
+
+    def _listed(self, status: FitState) -> Iterator[Fit]:
+        page = PageRequest(_PAGE)
+        while True:
+            listed = self.list(page)
+            yield from (fit for fit in listed.items if fit.status is status)
+            if listed.next is None:
+                return
+            page = PageRequest(_PAGE, listed.next)
+
+
+def _require_newest(current: Fit, fit: Fit) -> None:
+    if current.status.is_final or current.attempt != fit.attempt:
+        raise _stale(current)
+
+
+def _stale(current: Fit) -> StaleAttemptError:
+    return StaleAttemptError(
+        f"Fit {current.id!r} is {current.status} in attempt {current.attempt}; "
+        "stop working on it."
+    )

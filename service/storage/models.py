@@ -1,0 +1,185 @@
+"""Models in Redis: a head, and parameters and trajectory as raw arrays beside it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from gmm_engine import GaussianMixture
+from service.domain.models import FittedModel, Model, Provenance, Trajectory
+from service.domain.pages import Page, PageRequest
+from service.errors import CorruptValueError, ModelNotFoundError
+from service.storage.codec import decode_head, encode_head
+from service.storage.connection import StoreClients
+from service.storage.index import Index
+from service.storage.keys import Keys
+from service.storage.mixtures import (
+    MixtureCache,
+    decode_mixture,
+    decode_trajectory,
+    encode_mixture,
+    encode_trajectory,
+)
+from service.storage.records import commit, commit_new, fields_of
+from service.storage.staging import remove, set_value, staging
+from service.storage.store import Command, Store
+
+
+@dataclass(frozen=True, slots=True)
+class StagedModel:
+    """A model whose arrays are in the store; `commands` make it one of the models."""
+
+    key: str
+    head: bytes
+    commands: Sequence[Command]
+    required: Sequence[str]
+
+
+class RedisModelRepository:
+    """Implements `service.ports.ModelRepository`; `ttl` counts from the creation."""
+
+    def __init__(
+        self,
+        clients: StoreClients,
+        tenant: str = "default",
+        ttl: timedelta | None = None,
+    ) -> None:
+        self._store = Store(clients)
+        self._keys = Keys(tenant)
+        self._index = Index(self._store, self._keys.models, self._keys.model)
+        self._ttl = ttl
+        self._cache = MixtureCache()
+
+    def add(self, fitted: FittedModel) -> None:
+        with self.staged(fitted) as model:
+            commit_new(
+                self._store, model.key, model.head, model.commands, model.required
+            )
+        self.sweep()
+
+    def get(self, model_id: str) -> Model:
+        return _decode(self._head(model_id))
+
+    def mixture(self, model_id: str) -> GaussianMixture:
+        # The head is asked for each time: a deleted model is gone from every process.
+        head = self._head(model_id)
+        mixture = self._cache.get(model_id, head["checksum"])
+        if mixture is None:
+            value = self._value(model_id, self._keys.model_parameters(model_id))
+            if _checksum(value) != head["checksum"]:
+                raise CorruptValueError(f"Model {model_id!r} has wrong parameters.")
+            mixture = decode_mixture(value, head["covariance_type"])
+            self._cache.put(model_id, head["checksum"], mixture)
+        return mixture
+
+    def trajectory(self, model_id: str) -> Trajectory:
+        head = self._head(model_id)
+        blocks = (
+            self._value(model_id, key)
+            for key in self._trajectory_keys(model_id, head["trajectory_blocks"])
+        )
+        return decode_trajectory(blocks, head["covariance_type"])
+
+    def list(self, page: PageRequest) -> Page[Model]:
+        return self._index.page(page, lambda head: _decode(decode_head(head)))
+
+    def rename(self, model_id: str, name: str | None) -> Model:
+        key = self._keys.model(model_id)
+        while True:
+            value = self._stored(model_id)
+            head = decode_head(value)
+            new = encode_head(head | {"name": name})
+            if commit(self._store, key, value, new, [("SET", key, new, "KEEPTTL")]):
+                return replace(_decode(head), name=name)
+
+    def delete(self, model_id: str) -> None:
+        head = self._head(model_id)
+        keys = [
+            self._keys.model(model_id),
+            self._keys.model_parameters(model_id),
+            *self._trajectory_keys(model_id, head["trajectory_blocks"]),
+        ]
+        created_at = _decode(head).created_at
+        self._store.run([*remove(keys), self._index.remove(model_id, created_at)])
+
+    @contextmanager
+    def staged(self, fitted: FittedModel) -> Iterator[StagedModel]:
+        """Stage a model's arrays, for the commit that adds it, alone or with a fit."""
+        model = fitted.model
+        parameters = encode_mixture(fitted.mixture)
+        with staging(
+            self._store, self._keys, self._values(fitted, parameters)
+        ) as staged:
+            key = self._keys.model(model.id)
+            head = encode_head(
+                asdict(model)
+                | {
+                    "checksum": _checksum(parameters),
+                    "trajectory_blocks": len(staged.pairs) - 1,
+                }
+            )
+            commands = [
+                set_value(key, head, self._ttl),
+                *staged.commands(self._ttl),
+                self._index.add(model.id, model.created_at),
+            ]
+            yield StagedModel(key, head, commands, staged.keys)
+
+    def sweep(self) -> None:
+        """Let the list forget some of the expired models."""
+        if self._ttl is not None:
+            self._index.sweep()
+
+    def _values(
+        self, fitted: FittedModel, parameters: bytes
+    ) -> Iterator[tuple[str, bytes]]:
+        model_id = fitted.model.id
+        yield self._keys.model_parameters(model_id), parameters
+        for number, block in enumerate(encode_trajectory(fitted.trajectory)):
+            yield self._keys.model_trajectory(model_id, number), block
+
+    def _stored(self, model_id: str) -> bytes:
+        value = self._store.get(self._keys.model(model_id))
+        if value is None:
+            raise ModelNotFoundError(model_id)
+        return value
+
+    def _head(self, model_id: str) -> dict[str, Any]:
+        return decode_head(self._stored(model_id))
+
+    def _value(self, model_id: str, key: str) -> bytes:
+        value = self._store.get(key)
+        if value is None:
+            # Gone by now, if the model was deleted while it was read.
+            self._head(model_id)
+            raise CorruptValueError(f"Model {model_id!r} lacks a part.")
+        return value
+
+    def _trajectory_keys(self, model_id: str, n_blocks: int) -> Sequence[str]:
+        return [self._keys.model_trajectory(model_id, i) for i in range(n_blocks)]
+
+
+def _checksum(value: bytes) -> str:
+    return f"{zlib.crc32(value):08x}"
+
+
+def _decode(head: dict[str, Any]) -> Model:
+    with fields_of("model"):
+        fields = {
+            name: value
+            for name, value in head.items()
+            if name not in ("checksum", "trajectory_blocks")
+        }
+        columns, provenance = fields["columns"], fields["provenance"]
+        return Model(
+            **fields
+            | {
+                "columns": None if columns is None else tuple(columns),
+                "created_at": datetime.fromisoformat(fields["created_at"]),
+                "provenance": None if provenance is None else Provenance(**provenance),
+            }
+        )
