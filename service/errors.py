@@ -54,6 +54,12 @@ class InvalidTableError(ServiceError):
     status, code, title = 422, "invalid-data", "Invalid data"
 
 
+class MissingValuesError(InvalidTableError):
+    """The table has empty cells, nulls or NaN, which are not supported."""
+
+    code, title = "missing-values", "Missing values"
+
+
 class WrongFeaturesError(ServiceError):
     """The table has another number of features than the model."""
 
@@ -139,6 +145,12 @@ class TimeLimitExceededError(ServiceError):
     """The fit ran longer than the service allows."""
 
     status, code, title = 422, "time-limit-exceeded", "Time limit exceeded"
+
+
+class TooBusyError(ServiceError):
+    """So much of this is going on already that one more would slow all down."""
+
+    status, code, title = 503, "too-busy", "Too busy"
 
 
 class StorageUnavailableError(ServiceError):
