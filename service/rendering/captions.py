@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gmm_engine.types import FloatArray
 from service.rendering.figures.clouds import MOST_MARKERS
 from service.rendering.snapshots import View
-from service.rendering.text import axis_names
+from service.rendering.text import axis_names, shortened
 
 NAMED_FEATURES = 2
 """So many features, the most correlated ones, are named beside a projected axis."""
+LONGEST_NAME_BESIDE_ANOTHER = 14
 
 
 def axis_labels(view: View, columns: Sequence[str] | None) -> list[str]:
@@ -19,42 +21,43 @@ def axis_labels(view: View, columns: Sequence[str] | None) -> list[str]:
     names = axis_names(columns, len(view.projection.center))
     if view.projection.is_identity:
         return names
+    correlations = view.projection.correlations.T
+    directions = _directions(view.projection.n_discriminants)
     return [
-        f"{_direction(axis, view.projection.n_discriminants)}: "
-        + _correlated(view.projection.correlations[:, axis], names)
-        for axis in range(2)
+        f"{direction}:  {_correlated(correlated, names)}"
+        for direction, correlated in zip(directions, correlations, strict=True)
     ]
 
 
-def _direction(axis: int, n_discriminants: int) -> str:
-    if axis < n_discriminants:
-        return f"discriminant {axis + 1}"
-    return f"principal component {axis - n_discriminants + 1}"
-
-
-def _correlated(correlations: np.ndarray, names: Sequence[str]) -> str:
-    strongest = np.argsort(-np.abs(correlations), kind="stable")[:NAMED_FEATURES]
-    return ", ".join(f"{names[j]} {correlations[j]:+.2f}" for j in strongest).replace(
-        "-", "−"
-    )
-
-
-def footer(view: View, n_samples: int) -> str:
+def footer(view: View, n_samples: int, n_shown: int) -> str:
     """Return how to read the marks, and how the points are drawn."""
-    is_line = view.projection.directions.shape[1] == 1
+    is_line = view.projection.n_axes == 1
     marks = (
-        "colored curves: components, filled within 1σ and 2σ; black: their sum"
+        "crosses: means · filled: within 1σ and 2σ · black: sum of the components"
         if is_line
-        else "crosses: means; rings: 1σ and 2σ"
+        else "crosses: means · rings: 1σ and 2σ"
     )
-    parts = [marks, _points(n_samples, is_line)]
+    points = "1 point" if n_samples == 1 else f"{n_samples:,} points"
+    if n_shown > MOST_MARKERS and not is_line:
+        points += ", shaded by density"
+    if n_shown < n_samples:
+        points += f" ({n_shown:,} of them shown)"
+    parts = [marks, points]
     if not view.projection.is_identity:
         parts.append("±: correlation with the axis")
-    return "   ·   ".join(parts)
+    return " · ".join(parts)
 
 
-def _points(n_samples: int, is_line: bool) -> str:
-    count = "1 point" if n_samples == 1 else f"{n_samples:,} points"
-    if n_samples > MOST_MARKERS and not is_line:
-        return f"{count}, shaded by density"
-    return count
+def _directions(n_discriminants: int) -> list[str]:
+    discriminants = [f"discriminant {i + 1}" for i in range(n_discriminants)]
+    components = [f"principal comp. {i + 1}" for i in range(2 - n_discriminants)]
+    return discriminants + components
+
+
+def _correlated(correlations: FloatArray, names: Sequence[str]) -> str:
+    strongest = np.argsort(-np.abs(correlations), kind="stable")[:NAMED_FEATURES]
+    return ", ".join(
+        f"{shortened(names[j], LONGEST_NAME_BESIDE_ANOTHER)} "
+        f"{'−' if correlations[j] < 0 else '+'}{abs(correlations[j]):.2f}"
+        for j in strongest
+    )

@@ -14,7 +14,7 @@ from PIL import Image
 from service.rendering.palettes import rgb
 
 Pixels = NDArray[np.uint8]
-"""An RGB picture, (height, width, 3)."""
+"""An RGBA picture, (height, width, 4), without transparent parts."""
 
 BEAT = (7, 7, 6)
 """15 frames a second; players round or slow down delays that they cannot keep."""
@@ -42,17 +42,18 @@ class SharedPalette:
 
         The most frequent color is left out of the choice: paper would crowd out ink.
         """
-        fixed = np.unique((rgb(pinned) * 255).round().astype(np.uint8), axis=0)
+        fixed = np.unique(_bytes(pinned), axis=0)
         chosen = _octree(_inked(frames), N_COLORS - len(fixed))
         colors = np.concatenate([fixed, chosen])
         nearest = _nearest(colors)
         # Exactly, even where a chosen color lies nearer to the middle of the cell.
-        nearest[_cells(fixed)] = np.arange(len(fixed))
+        red, green, blue = (fixed >> 3).astype(np.intp).T
+        nearest[(red << 10) | (green << 5) | blue] = np.arange(len(fixed))
         return cls(colors, nearest)
 
     def indexed(self, frame: Pixels) -> Image.Image:
         """Return the frame in these colors, without dither (noise compresses badly)."""
-        image = Image.fromarray(self.nearest[_cells(frame)])
+        image = Image.fromarray(np.take(self.nearest, _cells(frame)))
         image.putpalette(self.colors.tobytes())
         return image
 
@@ -75,10 +76,20 @@ def encode(
     return file.getvalue()
 
 
-def _cells(colors: Pixels) -> NDArray[np.uint16]:
-    """Return the index of each color, (..., 3), cut to 5 bits a channel."""
-    bits = (colors >> 3).astype(np.uint16)
-    return np.asarray((bits[..., 0] << 10) | (bits[..., 1] << 5) | bits[..., 2])
+def _bytes(colors: Sequence[str]) -> NDArray[np.uint8]:
+    return (rgb(colors) * 255).round().astype(np.uint8)
+
+
+def _cells(frame: Pixels) -> NDArray[np.uint32]:
+    """Return rrrrrgggggbbbbb for each pixel: its color cut to 5 bits a channel.
+
+    A pixel's four bytes are read as one integer: four times fewer passes over memory.
+    """
+    words = np.ascontiguousarray(frame).view("<u4")[..., 0]
+    cells = np.asarray((words & 0xF8) << 7, dtype=np.uint32)
+    cells |= (words >> 6) & 0x3E0
+    cells |= (words >> 19) & 0x1F
+    return cells
 
 
 def _nearest(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -87,12 +98,12 @@ def _nearest(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
     candidates = colors.astype(np.float32)
     # |c - p|² without |c|², which is the same for all candidates.
     scores = (candidates**2).sum(axis=1) - 2 * centers.reshape(-1, 3) @ candidates.T
-    return scores.argmin(axis=1).astype(np.uint8)
+    return np.asarray(scores.argmin(axis=1).astype(np.uint8))
 
 
 def _inked(frames: Sequence[Pixels]) -> Pixels:
-    pixels = np.concatenate([frame.reshape(-1, 3) for frame in frames])
-    return pixels[(pixels < 250).any(axis=1)]
+    pixels = np.concatenate([frame[..., :3].reshape(-1, 3) for frame in frames])
+    return np.asarray(pixels[pixels.min(axis=1) < 250])
 
 
 def _octree(pixels: Pixels, n_colors: int) -> NDArray[np.uint8]:

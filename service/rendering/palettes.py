@@ -16,24 +16,32 @@ GRID = "#ececec"
 FRAME = "#b0b0b0"
 
 PETROFF10 = (
-    "#3f90da #ffa90e #bd1f01 #94a4a2 #832db6 #a96b59 #e76300 #b9ac70 #717581 #92dadd"
-).split()
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
 """Petroff (2021), Accessible color sequences for data visualization."""
 
 DISTINCT24 = (
-    "#0072b2 #d55e00 #61313d #9e0000 #243192 #9e616d #8692b6 #aa79ff #9e9261 #55496d "
-    "#5500ff #49613d #3d9e92 #c2003d #c2249e #db6d92 #0c550c #860055 #8661e7 #559231 "
-    "#610cc2 #864961 #6d86ce #9e5500"
-).split()
+    *("#0072b2", "#d55e00", "#61313d", "#9e0000", "#243192", "#9e616d"),
+    *("#8692b6", "#aa79ff", "#9e9261", "#55496d", "#5500ff", "#49613d"),
+    *("#3d9e92", "#c2003d", "#c2249e", "#db6d92", "#0c550c", "#860055"),
+    *("#8661e7", "#559231", "#610cc2", "#864961", "#6d86ce", "#9e5500"),
+)
 """At least 3:1 on white, far apart in normal and in color-blind vision."""
 
 LINE_CONTRAST = 3.0
 """WCAG 2.2, 1.4.11: the least contrast of graphics against what is behind them."""
-DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 MANY = 12
 """Above so many clusters color alone does not tell them apart."""
 
-Dash = str | tuple[int, tuple[float, ...]]
+Dash = tuple[float, tuple[float, ...] | None]
+"""Offset and lengths of strokes and gaps, in line widths; None is unbroken."""
+DASHES: tuple[Dash, ...] = (
+    (0, None),
+    (0, (5, 1.5)),
+    (0, (1.5, 1.5)),
+    (0, (6, 1.5, 1.5, 1.5)),
+)
 
 
 @dataclass(frozen=True, slots=True)

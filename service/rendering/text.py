@@ -37,11 +37,13 @@ def axis_names(columns: Sequence[str] | None, n_features: int) -> list[str]:
 
 def printable(name: str) -> str:
     """Return the name on one line, shortened, in characters that the font has."""
-    words = " ".join(name.split())
-    if len(words) > LONGEST_NAME:
-        words = words[: LONGEST_NAME - 1] + "…"
+    words = shortened(" ".join(name.split()), LONGEST_NAME)
     known = _characters()
     return "".join(c if ord(c) in known else MISSING for c in words)
+
+
+def shortened(name: str, longest: int) -> str:
+    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 @cache

@@ -6,6 +6,7 @@ threads, and their pictures would mix.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,7 +34,8 @@ class Canvas:
         )
         self.layout = layout
         self.figure = Figure(figsize=size, dpi=layout.dpi, facecolor=PAPER)
-        self._agg = FigureCanvasAgg(self.figure)
+        # Any: this class is the one of those used here that matplotlib left untyped.
+        self._agg: Any = FigureCanvasAgg(self.figure)
         self._background: Any = None
 
     def axes(self, box: Box) -> Axes:
@@ -50,12 +52,15 @@ class Canvas:
         axes.set(xlim=(0, 1), ylim=(0, 1), autoscale_on=False)
         return axes
 
-    def text(self, x: int, y: int, text: str, size: float, **style: Any) -> Text:
+    def text(self, x: float, y: float, text: str, size: float, **style: Any) -> Text:
         """Write text with its baseline at pixel y; names are never read as TeX."""
-        style = {"color": INK, "family": FONT, "parse_math": False} | style
-        return self.figure.text(
-            x / self.layout.width, y / self.layout.height, text, size=size, **style
-        )
+        style = {"size": size, "color": INK, "family": FONT} | style
+        place = (x / self.layout.width, y / self.layout.height)
+        return self.figure.text(*place, text, style, parse_math=False)
+
+    def width_of(self, text: Text) -> int:
+        """Return the width of the text in pixels."""
+        return math.ceil(text.get_window_extent(self._agg.get_renderer()).width)
 
     def freeze(self) -> None:
         """Draw what does not move; artists with `animated` set are left out."""
@@ -68,4 +73,4 @@ class Canvas:
         renderer = self._agg.get_renderer()
         for artist in artists:
             artist.draw(renderer)
-        return np.array(self._agg.buffer_rgba())[..., :3]
+        return np.array(self._agg.buffer_rgba())

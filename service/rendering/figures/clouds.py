@@ -8,12 +8,11 @@ from typing import Protocol
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.image import FigureImage
 from matplotlib.lines import Line2D
 
 from gmm_engine.types import FloatArray, IntArray
-from service.rendering.figures.canvas import Canvas
 from service.rendering.figures.layout import Box
+from service.rendering.figures.marks import Raster
 from service.rendering.geometry.shading import ShadingGrid
 from service.rendering.palettes import ClusterStyle, rgb
 
@@ -62,7 +61,6 @@ class ShadedCloud:
 
     def __init__(
         self,
-        canvas: Canvas,
         box: Box,
         points: FloatArray,
         styles: Sequence[ClusterStyle],
@@ -73,17 +71,13 @@ class ShadedCloud:
         n_columns, n_rows = box.width // cell[0], box.height // cell[1]
         self._grid = ShadingGrid.of(points, (n_rows, n_columns))
         self._colors = rgb([style.fill for style in styles])
-        self._image = FigureImage(
-            canvas.figure, offsetx=box.left, offsety=box.bottom, origin="upper"
-        )
-        self._image.set_animated(True)
+        self._raster = Raster(box)
 
     def show(self, labels: IntArray) -> Sequence[Artist]:
-        cells = (255 * self._grid.colored(labels, self._colors)).round()
         width, height = self._cell
-        pixels = cells.astype(np.uint8).repeat(height, axis=0).repeat(width, axis=1)
-        self._image.set_data(pixels)
-        return [self._image]
+        cells = self._grid.colored(labels, self._colors)
+        self._raster.pixels = cells.repeat(height, axis=0).repeat(width, axis=1)
+        return [self._raster]
 
 
 def _marker_size(n_points: int) -> float:

@@ -45,11 +45,11 @@ class Layout:
 
     @property
     def title_baseline(self) -> int:
-        return self.height - self._scaled(22)
+        return self.height - self.scaled(22)
 
     @property
     def footer_baseline(self) -> int:
-        return self._scaled(8)
+        return self.scaled(8)
 
     @property
     def plot(self) -> Box:
@@ -57,12 +57,13 @@ class Layout:
 
     @property
     def strip(self) -> Box:
-        return Box(self.plot.left, self._scaled(34), self.plot.width, self._scaled(44))
+        return Box(self.plot.left, self.scaled(34), self.plot.width, self.scaled(44))
 
     def _box(self, bottom: int, top: int) -> Box:
-        left, right = self._scaled(62), self._scaled(16)
-        below, above = self._scaled(bottom), self._scaled(top)
+        left, right = self.scaled(62), self.scaled(16)
+        below, above = self.scaled(bottom), self.scaled(top)
         return Box(left, below, self.width - left - right, self.height - below - above)
 
-    def _scaled(self, length: float) -> int:
+    def scaled(self, length: float) -> int:
+        """Return a length of the 640 × 480 design in pixels of this picture."""
         return round(length * self.scale)

@@ -15,89 +15,79 @@ from service.rendering.figures.canvas import Canvas
 from service.rendering.figures.clouds import Cloud, ShadedCloud
 from service.rendering.figures.furniture import label_axis, style_frame
 from service.rendering.figures.layout import Box
-from service.rendering.geometry.curves import component_densities, histogram
+from service.rendering.figures.marks import INNER_RING, Crosses
+from service.rendering.geometry.curves import (
+    area,
+    component_densities,
+    curves_above,
+    histogram,
+)
 from service.rendering.geometry.ticks import round_ticks
-from service.rendering.palettes import GRID, INK, PAPER, ClusterStyle
+from service.rendering.palettes import GRID, INK, ClusterStyle
 from service.rendering.snapshots import OUTER_RING, Snapshot, View
 
-INNER_RING = 1.0
-N_POINTS = 321
+X = np.linspace(0, 1, 401)
+LOWEST = 0.002
+"""A component's curve is left out where it is lower than this share of the plot."""
 LANE_HEIGHT = 14
 """Of the rug under the axis, in pixels of the 640 × 480 design."""
 
 
 class MixtureLine:
-    """Draws a one-dimensional mixture over its points.
-
-    The axes go from 0 to 1 across; their height is that of `top` in density.
-    """
+    """Draws a one-dimensional mixture, in axes as high as the density `top`."""
 
     def __init__(
-        self,
-        axes: Axes,
-        cloud: Cloud,
-        styles: Sequence[ClusterStyle],
-        bars: tuple[FloatArray, FloatArray],
-        top: float,
+        self, axes: Axes, cloud: Cloud, styles: Sequence[ClusterStyle], top: float
     ) -> None:
         self._cloud = cloud
         self._styles = styles
         self._top = top
-        self._x = np.linspace(0, 1, N_POINTS)
-        heights, edges = bars
-        axes.stairs(heights / top, edges, fill=True, color=GRID, zorder=0.5)
         self._bands = PolyCollection([], linewidths=0, animated=True)
-        self._curves = LineCollection([], linewidths=1.8, animated=True)
+        self._curves = LineCollection([], linewidths=1.6, animated=True)
         axes.add_collection(self._bands, autolim=False)
         axes.add_collection(self._curves, autolim=False)
-        self._sum = Line2D([], [], color=INK, linewidth=1.2, animated=True)
+        self._sum = Line2D([], [], color=INK, linewidth=2.4, animated=True)
         axes.add_line(self._sum)
-        self._crosses = [
-            _cross(axes, color, width)
-            for color, width in [(PAPER, 3.6), *((s.line, 1.8) for s in styles)]
-        ]
+        self._crosses = Crosses(axes, styles, clip_on=False)
 
     def show(self, snapshot: Snapshot) -> Sequence[Artist]:
-        densities = component_densities(
-            self._x,
-            snapshot.weights,
-            snapshot.means[:, 0],
-            snapshot.covariances[:, 0, 0],
-        )
-        heights = densities / self._top
-        styles = [self._styles[k] for k in snapshot.components]
-        self._curves.set_segments([np.column_stack([self._x, h]) for h in heights])
-        self._curves.set_color([style.line for style in styles])
-        self._sum.set_data(self._x, heights.sum(axis=0))
+        """Return the artists that show this snapshot, the lowest first."""
+        heights = densities(snapshot) / self._top
+        self._show_bands(snapshot, heights)
+        self._sum.set_data(X, heights.sum(axis=0))
+        self._curves.set_segments(curves_above(LOWEST, X, heights))
+        self._curves.set_color([self._styles[k].line for k in snapshot.components])
+        on_axis = np.pad(snapshot.means, [(0, 0), (0, 1)])
         return [
             *self._cloud.show(snapshot.labels),
-            self._show_bands(snapshot, heights),
-            self._curves,
+            self._bands,
             self._sum,
-            *self._show_crosses(snapshot),
+            self._curves,
+            *self._crosses.show(snapshot, on_axis),
         ]
 
-    def _show_bands(self, snapshot: Snapshot, heights: FloatArray) -> Artist:
+    def _show_bands(self, snapshot: Snapshot, heights: FloatArray) -> None:
         """Fill each curve within one and two standard deviations of its mean."""
-        deviations = np.sqrt(np.maximum(snapshot.covariances[:, 0, 0], 0))
-        z = np.abs(self._x - snapshot.means) / np.maximum(deviations, 1e-12)[:, None]
-        bands, colors = [], []
-        for radius in (OUTER_RING, INNER_RING):
-            for k, component in enumerate(snapshot.components):
-                within = z[k] <= radius
-                bands.append(_area(self._x[within], heights[k, within]))
-                colors.append((self._styles[component].fill, 0.22))
-        self._bands.set_verts(bands)
-        self._bands.set_facecolor(colors)
-        return self._bands
+        deviations = np.sqrt(np.maximum(snapshot.covariances[:, 0], 0))
+        distances = np.abs(X - snapshot.means)
+        self._bands.set_verts(
+            [
+                area(X[within], height[within])
+                for radius in (OUTER_RING, INNER_RING)
+                for within, height in zip(
+                    distances <= radius * deviations, heights, strict=True
+                )
+            ]
+        )
+        fills = [(self._styles[k].fill, 0.25) for k in snapshot.components]
+        self._bands.set_facecolor(fills * 2)
 
-    def _show_crosses(self, snapshot: Snapshot) -> Sequence[Artist]:
-        halo, *crosses = self._crosses
-        halo.set_data(snapshot.means[:, 0], np.zeros(len(snapshot.means)))
-        shown = [crosses[k] for k in snapshot.components]
-        for cross, mean in zip(shown, snapshot.means, strict=True):
-            cross.set_data(mean, [0.0])
-        return [halo, *shown]
+
+def densities(snapshot: Snapshot) -> FloatArray:
+    """Return the components' densities at `X`, (n_components, len(X))."""
+    return component_densities(
+        X, snapshot.weights, snapshot.means[:, 0], snapshot.covariances[:, 0, 0]
+    )
 
 
 def line_plot(
@@ -110,52 +100,23 @@ def line_plot(
 ) -> MixtureLine:
     """Add axes with a histogram, and below them a lane with the points as a rug."""
     box = canvas.layout.plot
-    lane_height = round(LANE_HEIGHT * canvas.layout.scale)
-    lane = Box(box.left, box.bottom, box.width, lane_height)
-    axes = canvas.axes(Box(box.left, lane.top, box.width, box.height - lane_height))
+    lane = Box(box.left, box.bottom, box.width, canvas.layout.scaled(LANE_HEIGHT))
+    axes = canvas.axes(Box(box.left, lane.top, box.width, box.height - lane.height))
     style_frame(axes)
-    bars = histogram(points)
-    top = _top(bars[0], final)
+    heights, edges = histogram(points)
+    top = _top(heights, final)
+    axes.stairs(heights / top, edges, fill=True, color=GRID, zorder=0.5)
     low, high = float(view.window.low[0]), float(view.window.high[0])
     label_axis(axes, "x", label, round_ticks(low, high))
     label_axis(axes, "y", "density", round_ticks(0.0, top / (high - low)))
-    axes.tick_params(axis="x", length=0, pad=LANE_HEIGHT * 0.72 + 2)
+    axes.tick_params(axis="x", length=0, pad=LANE_HEIGHT * 0.72 + 2)  # in points
     rug = np.column_stack([points, np.full(len(points), 0.5)])
-    cloud = ShadedCloud(canvas, lane, rug, styles, cell=(2, lane_height))
-    return MixtureLine(axes, cloud, styles, bars, top)
+    cloud = ShadedCloud(lane, rug, styles, cell=(2, lane.height))
+    return MixtureLine(axes, cloud, styles, top)
 
 
 def _top(heights: FloatArray, final: Snapshot) -> float:
     """Return the density at the upper edge: the final curve fits, if not a spike."""
-    x = np.linspace(0, 1, N_POINTS)
-    densities = component_densities(
-        x, final.weights, final.means[:, 0], final.covariances[:, 0, 0]
-    )
     highest = float(heights.max())
-    peak = float(densities.sum(axis=0).max())
+    peak = float(densities(final).sum(axis=0).max())
     return 1.08 * max(highest, min(peak, 2 * highest))
-
-
-def _area(x: FloatArray, heights: FloatArray) -> FloatArray:
-    """Return the outline of the area between a curve and the axis, (n, 2)."""
-    if not len(x):
-        return np.zeros((1, 2))
-    return np.column_stack(
-        [np.r_[x[0], x, x[-1]], np.r_[0.0, heights, 0.0]],
-    )
-
-
-def _cross(axes: Axes, color: str, width: float) -> Line2D:
-    cross = Line2D(
-        [],
-        [],
-        linestyle="none",
-        marker="x",
-        markersize=8 if width < 3 else 9.5,
-        markeredgewidth=width,
-        color=color,
-        clip_on=False,
-        animated=True,
-    )
-    axes.add_line(cross)
-    return cross

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
@@ -21,16 +19,17 @@ from service.rendering.figures.clouds import (
     ShadedCloud,
 )
 from service.rendering.figures.furniture import label_axis, style_frame
+from service.rendering.figures.marks import INNER_RING, Crosses
 from service.rendering.geometry.ellipses import ellipses
 from service.rendering.geometry.ticks import round_ticks
 from service.rendering.palettes import PAPER, ClusterStyle
 from service.rendering.snapshots import OUTER_RING, Snapshot, View
 from service.rendering.text import FONT
 
-INNER_RING = 1.0
-RING_WIDTHS = {INNER_RING: 1.6, OUTER_RING: 1.0}
-HALO = 2.2
+RING_WIDTHS = {INNER_RING: 1.7, OUTER_RING: 1.1}
+HALO = 1.8
 """How much wider than a line the white under it is."""
+NUMBER_OFFSET = 0.009
 
 
 class MixturePlane:
@@ -41,49 +40,41 @@ class MixturePlane:
     ) -> None:
         self._cloud = cloud
         self._styles = styles
-        self._halo_rings = _rings(axes, HALO)
-        self._rings = _rings(axes, 0.0)
-        self._halo_crosses = _cross(axes, PAPER, 3.6)
-        self._crosses = [_cross(axes, style.line, 1.8) for style in styles]
+        self._halo_rings = _rings(axes)
+        self._rings = _rings(axes)
+        self._crosses = Crosses(axes, styles)
         self._numbers = [_number(axes, style) for style in styles if style.number]
 
     def show(self, snapshot: Snapshot) -> Sequence[Artist]:
-        means, components = snapshot.means, snapshot.components
-        self._halo_crosses.set_data(*means.T)
-        crosses = [self._crosses[k] for k in components]
-        for cross, mean in zip(crosses, means, strict=True):
-            cross.set_data(mean[:1], mean[1:])
+        """Return the artists that show this snapshot, the lowest first."""
         return [
             *self._cloud.show(snapshot.labels),
             *self._show_rings(snapshot),
-            self._halo_crosses,
-            *crosses,
+            *self._crosses.show(snapshot, snapshot.means),
             *self._show_numbers(snapshot),
         ]
 
     def _show_rings(self, snapshot: Snapshot) -> Sequence[Artist]:
         styles = [self._styles[k] for k in snapshot.components]
-        curves = [
-            ellipses(snapshot.means, snapshot.covariances, radius)
-            for radius in RING_WIDTHS
-        ]
-        for rings in (self._halo_rings, self._rings):
-            rings.set_segments(list(np.concatenate(curves)))
-        n_rings = len(RING_WIDTHS)
-        self._rings.set_color([style.line for style in styles] * n_rings)
-        self._rings.set_linestyle([style.dash for style in styles] * n_rings)
-        for rings, extra in ((self._halo_rings, HALO), (self._rings, 0.0)):
-            rings.set_linewidth(
-                [w + extra for w in RING_WIDTHS.values() for _ in styles]
-            )
+        curves: list[FloatArray] = []
+        widths: list[float] = []
+        for radius, width in RING_WIDTHS.items():
+            curves += list(ellipses(snapshot.means, snapshot.covariances, radius))
+            widths += [width] * len(styles)
+        self._halo_rings.set_segments(curves)
+        self._halo_rings.set_linewidth([width + HALO for width in widths])
+        self._rings.set_segments(curves)
+        self._rings.set_linewidth(widths)
+        self._rings.set_color([style.line for style in styles] * len(RING_WIDTHS))
+        self._rings.set_linestyle([style.dash for style in styles] * len(RING_WIDTHS))
         return [self._halo_rings, self._rings]
 
     def _show_numbers(self, snapshot: Snapshot) -> Sequence[Artist]:
         if not self._numbers:
             return []
         numbers = [self._numbers[k] for k in snapshot.components]
-        for number, mean in zip(numbers, snapshot.means, strict=True):
-            number.set_position((mean[0] + 0.008, mean[1] + 0.008))
+        for number, place in zip(numbers, snapshot.means + NUMBER_OFFSET, strict=True):
+            number.set_position(tuple(place))
         return numbers
 
 
@@ -101,34 +92,16 @@ def plane_plot(
     low, high = view.window.low, view.window.high
     label_axis(axes, "x", labels[0], round_ticks(low[0], high[0]))
     label_axis(axes, "y", labels[1], round_ticks(low[1], high[1]))
-    cloud: Cloud
+    cloud: Cloud = MarkerCloud(axes, points, styles)
     if len(points) > MOST_MARKERS:
-        cloud = ShadedCloud(canvas, box, points, styles, cell=(2, 2))
-    else:
-        cloud = MarkerCloud(axes, points, styles)
+        cloud = ShadedCloud(box, points, styles, cell=(2, 2))
     return MixturePlane(axes, cloud, styles)
 
 
-def _rings(axes: Axes, extra_width: float) -> LineCollection:
-    rings = LineCollection([], colors=PAPER, alpha=0.9, animated=True)
-    rings.set_linewidth(extra_width)
+def _rings(axes: Axes) -> LineCollection:
+    rings = LineCollection([], colors=PAPER, animated=True)
     axes.add_collection(rings, autolim=False)
     return rings
-
-
-def _cross(axes: Axes, color: str, width: float) -> Line2D:
-    cross = Line2D(
-        [],
-        [],
-        linestyle="none",
-        marker="x",
-        markersize=8 if width < 3 else 9.5,
-        markeredgewidth=width,
-        color=color,
-        animated=True,
-    )
-    axes.add_line(cross)
-    return cross
 
 
 def _number(axes: Axes, style: ClusterStyle) -> Text:

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from gmm_engine.types import FloatArray
-from service.rendering.palettes import FRAME, INK, PAPER
-
-MARGIN = 0.12
+from service.domain.models import Trajectory
+from service.rendering.figures.canvas import Canvas
+from service.rendering.figures.furniture import TICK_SIZE, label_axis, style_frame
+from service.rendering.geometry.progress import progress_curve, whole_ticks
+from service.rendering.palettes import FRAME, INK, PAPER, QUIET_INK
+from service.rendering.text import FONT
 
 
 class ProgressStrip:
     """Draws the whole curve pale, what has been done of it dark, and now as a dot."""
 
-    def __init__(
-        self, axes: Axes, iterations: Sequence[int], log_likelihoods: Sequence[float]
-    ) -> None:
-        self._curve = progress_curve(iterations, log_likelihoods)
+    def __init__(self, axes: Axes, trajectory: Trajectory) -> None:
+        self._curve = progress_curve(
+            [frame.iteration for frame in trajectory],
+            [frame.log_likelihood for frame in trajectory],
+        )
         axes.add_line(Line2D(*self._curve.T, color=FRAME, linewidth=1.2))
         self._done = Line2D([], [], color=INK, linewidth=1.6, animated=True)
         self._dot = Line2D(
             [],
             [],
             marker="o",
-            markersize=6,
+            markersize=6.5,
             color=INK,
             markeredgecolor=PAPER,
             markeredgewidth=1,
@@ -41,26 +43,27 @@ class ProgressStrip:
     def show(self, index: int) -> Sequence[Artist]:
         """Return the artists for the frame with that index."""
         self._done.set_data(*self._curve[: index + 1].T)
-        self._dot.set_data(*self._curve[index : index + 1].T)
+        x, y = self._curve[index]
+        # The start may lie below the strip: then the dot waits on its lower edge.
+        self._dot.set_data([x], [max(y, 0.0)])
         return [self._done, self._dot]
 
 
-def progress_curve(
-    iterations: Sequence[int], log_likelihoods: Sequence[float]
-) -> FloatArray:
-    """Return the curve in the unit square, (n, 2).
-
-    A log-likelihood that is not finite leaves a gap; equal ones lie in the middle.
-    """
-    x = np.asarray(iterations, dtype=np.float64)
-    y = np.asarray(log_likelihoods, dtype=np.float64)
-    y = np.where(np.isfinite(y), y, np.nan)
-    return np.stack([_in_unit(x), MARGIN + (1 - 2 * MARGIN) * _in_unit(y)], axis=1)
-
-
-def _in_unit(values: FloatArray) -> FloatArray:
-    finite = values[np.isfinite(values)]
-    low, high = finite.min(initial=np.inf), finite.max(initial=-np.inf)
-    if not low < high:
-        return np.asarray(values * 0 + 0.5)
-    return np.asarray((values - low) / (high - low))
+def progress_strip(canvas: Canvas, trajectory: Trajectory) -> ProgressStrip:
+    """Add the strip's axes, with round iterations written below them."""
+    axes = canvas.axes(canvas.layout.strip)
+    style_frame(axes)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    iterations = [frame.iteration for frame in trajectory]
+    label_axis(axes, "x", "", whole_ticks(min(iterations), max(iterations)))
+    axes.text(
+        1,
+        0.12,
+        "log-likelihood by iteration",
+        size=TICK_SIZE,
+        color=QUIET_INK,
+        family=FONT,
+        ha="right",
+    )
+    return ProgressStrip(axes, trajectory)

@@ -37,3 +37,19 @@ def histogram(x: FloatArray, at_most: int = 60) -> tuple[FloatArray, FloatArray]
     edges = np.linspace(low, high, int(np.clip(n_bins, 1, at_most)) + 1)
     counts, _ = np.histogram(x, edges)
     return counts / (len(x) * np.diff(edges)), edges
+
+
+def curves_above(lowest: float, x: FloatArray, heights: FloatArray) -> list[FloatArray]:
+    """Return each curve, (n, 2), where it is at least so high; densities have one
+    such stretch at most."""
+    curve_points = (np.column_stack([x, height]) for height in heights)
+    return [curve[curve[:, 1] >= lowest] for curve in curve_points]
+
+
+def area(x: FloatArray, heights: FloatArray) -> FloatArray:
+    """Return the outline of the area between a curve and the axis, (n, 2)."""
+    if not len(x):
+        return np.zeros((1, 2))
+    return np.column_stack(
+        [np.r_[x[:1], x, x[-1:]], np.r_[0.0, heights, 0.0]],
+    )

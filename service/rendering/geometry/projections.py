@@ -34,8 +34,12 @@ class Projection:
     """How many of the axes are discriminants; the others are principal components."""
 
     @property
+    def n_axes(self) -> int:
+        return int(self.directions.shape[1])
+
+    @property
     def is_identity(self) -> bool:
-        return self.directions.shape[0] == self.directions.shape[1]
+        return len(self.center) == self.n_axes
 
     def points(self, X: FloatArray) -> FloatArray:
         if self.is_identity:

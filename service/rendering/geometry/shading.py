@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm_engine.types import FloatArray, IntArray
 
@@ -45,8 +46,8 @@ class ShadingGrid:
         )
         return cls(shape, inside, cell_of_point, occupied, counts, tones(counts))
 
-    def colored(self, labels: IntArray, colors: FloatArray) -> FloatArray:
-        """Return RGBA in [0, 1], (rows, columns, 4).
+    def colored(self, labels: IntArray, colors: FloatArray) -> NDArray[np.uint8]:
+        """Return RGBA from 0 to 255, (rows, columns, 4), for colors from 0 to 1.
 
         A cell has the mean color of its points; `colors` is (n_labels, 3) and
         `labels` are of all points, inside or not.
@@ -56,9 +57,9 @@ class ShadingGrid:
             np.bincount(self.cell_of_point, channel, minlength=len(self.occupied))
             for channel in of_points.T
         ]
-        image = np.zeros((self.shape[0] * self.shape[1], 4))
-        image[self.occupied, :3] = np.stack(sums, axis=1) / self.counts[:, None]
-        image[self.occupied, 3] = self.opacity
+        cells = np.stack([*(sums / self.counts), self.opacity], axis=1)
+        image = np.zeros((self.shape[0] * self.shape[1], 4), dtype=np.uint8)
+        image[self.occupied] = (255 * cells).round()
         return image.reshape(*self.shape, 4)
 
 

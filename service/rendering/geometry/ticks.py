@@ -38,7 +38,7 @@ def round_ticks(low: float, high: float, at_most: int = 6) -> Ticks:
     decimals = max(0, exponent - exponent_of_step)
     labels = (f"{value * 10.0**-exponent:.{decimals}f}" for value in values)
     return Ticks(
-        positions=(values - (low - offset)) / width,
+        positions=np.asarray((values - (low - offset)) / width),
         labels=tuple(_without_negative_zero(label) for label in labels),
         note=_note(exponent, offset),
     )
