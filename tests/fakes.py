@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -159,10 +160,9 @@ class InMemoryFitRepository:
     def events(
         self, fit_id: str, after: str, timeout_seconds: float
     ) -> Sequence[FitEvent]:
-        try:
-            number = int(after.partition("-")[0])
-        except ValueError as error:
-            raise InvalidRequestError(f"{after!r} is no event's id.") from error
+        if not re.fullmatch(r"\d{1,19}(-\d{1,19})?", after):
+            raise InvalidRequestError(f"{after!r} is no event's id.")
+        number = int(after.partition("-")[0])
 
         def later() -> Sequence[FitEvent]:
             return self._events[fit_id][number:]

@@ -1,0 +1,225 @@
+import time
+from dataclasses import replace
+from threading import Timer
+
+import pytest
+
+from service.domain.fits import FitEventKind, FitRequest, FitState
+from service.errors import (
+    FitAlreadyFinishedError,
+    FitNotFoundError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    StaleAttemptError,
+)
+from tests.records import (
+    FAILURE,
+    NOW,
+    a_fit,
+    a_fitted_model,
+    a_mixture,
+    a_model,
+    assert_same_mixture,
+    later,
+    progress_at,
+)
+
+FINISH = {
+    "succeeded": lambda fits, fit: fits.succeed(fit, a_fitted_model(), later(9)),
+    "failed": lambda fits, fit: fits.fail(fit, FAILURE, later(9)),
+    "cancelled": lambda fits, fit: fits.cancel(fit.id, later(9)),
+}
+
+
+@pytest.fixture
+def running(fits):
+    fits.add(a_fit())
+    return fits.start("f1", later(1))
+
+
+def test_a_stored_fit_comes_back_equal(fits):
+    request = FitRequest("d1", 3, "tied", "random", 5, 0.0, 7, 1e-9, 2**63 - 1, "née")
+    fit = a_fit(request=request)
+    fits.add(fit)
+    assert fits.get("f1") == fit
+
+
+def test_a_second_fit_with_the_same_id_is_refused(fits):
+    fits.add(a_fit())
+    with pytest.raises(ValueError, match="expected a new id"):
+        fits.add(a_fit(created_at=later(1)))
+    assert fits.get("f1") == a_fit()
+
+
+@pytest.mark.parametrize("fit_id", ["nowhere", "", "f1:0", "*"])
+def test_an_unknown_fit_is_not_found(fits, fit_id):
+    fits.add(a_fit())
+    lost = a_fit(fit_id)
+    for ask in (
+        lambda: fits.get(fit_id),
+        lambda: fits.start(fit_id, NOW),
+        lambda: fits.report(lost, progress_at(1), []),
+        lambda: fits.succeed(lost, a_fitted_model(), NOW),
+        lambda: fits.fail(lost, FAILURE, NOW),
+        lambda: fits.cancel(fit_id, NOW),
+        lambda: fits.events(fit_id, "0", 0),
+    ):
+        with pytest.raises(FitNotFoundError):
+            ask()
+
+
+def test_starting_counts_attempts_and_keeps_the_first_start(fits):
+    fits.add(a_fit())
+    first = fits.start("f1", later(1))
+    assert (first.status, first.attempt) == (FitState.RUNNING, 1)
+    second = fits.start("f1", later(2))
+    assert (second.attempt, second.started_at) == (2, later(1))
+    assert fits.get("f1") == second
+
+
+def test_progress_is_stored_with_its_iteration_events(fits, running):
+    fits.report(running, progress_at(2), [{"iteration": 1}, {"iteration": 2}])
+    assert fits.get("f1") == replace(running, progress=progress_at(2))
+    iterations = [
+        event.payload
+        for event in fits.events("f1", "0", 0)
+        if event.kind is FitEventKind.ITERATION
+    ]
+    assert iterations == [{"iteration": 1}, {"iteration": 2}]
+
+
+def test_success_stores_the_fit_and_the_model(fits, models, running):
+    fits.report(running, progress_at(2), [])
+    finished = fits.succeed(running, a_fitted_model(), later(9))
+    assert finished == replace(running, progress=progress_at(2)).succeeded(
+        "m1", later(9)
+    )
+    assert fits.get("f1") == finished
+    assert models.get("m1") == a_model()
+    assert_same_mixture(models.mixture("m1"), a_mixture())
+    assert len(models.trajectory("m1")) == 3
+
+
+def test_failure_keeps_the_progress_and_stores_the_problem(fits, running):
+    fits.report(running, progress_at(2), [])
+    failed = fits.fail(running, FAILURE, later(9))
+    assert failed.status is FitState.FAILED
+    assert failed.error == FAILURE
+    assert failed.progress == progress_at(2)
+    assert fits.get("f1") == failed
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_queued_or_running_fit_can_be_cancelled(fits, is_running):
+    fits.add(a_fit())
+    if is_running:
+        fits.start("f1", later(1))
+    cancelled = fits.cancel("f1", later(9))
+    assert (cancelled.status, cancelled.finished_at) == (FitState.CANCELLED, later(9))
+    assert fits.get("f1") == cancelled
+
+
+@pytest.mark.parametrize("end", FINISH)
+def test_a_finished_fit_refuses_every_further_write(fits, models, running, end):
+    FINISH[end](fits, running)
+    finished = fits.get("f1")
+    events = fits.events("f1", "0", 0)
+    for write in (
+        lambda: fits.start("f1", NOW),
+        lambda: fits.report(running, progress_at(3), [{"iteration": 3}]),
+        lambda: fits.succeed(running, a_fitted_model("m2"), NOW),
+        lambda: fits.fail(running, FAILURE, NOW),
+    ):
+        with pytest.raises(StaleAttemptError):
+            write()
+    with pytest.raises(FitAlreadyFinishedError):
+        fits.cancel("f1", NOW)
+    assert fits.get("f1") == finished
+    assert fits.events("f1", "0", 0) == events
+    with pytest.raises(ModelNotFoundError):
+        models.get("m2")
+
+
+def test_an_older_attempt_is_refused_and_the_newer_goes_on(fits, models, running):
+    newer = fits.start("f1", later(2))
+    for write in (
+        lambda: fits.report(running, progress_at(3), [{"iteration": 3}]),
+        lambda: fits.succeed(running, a_fitted_model("m1"), NOW),
+        lambda: fits.fail(running, FAILURE, NOW),
+    ):
+        with pytest.raises(StaleAttemptError):
+            write()
+    assert fits.get("f1") == newer
+    with pytest.raises(ModelNotFoundError):
+        models.get("m1")
+    fits.report(newer, progress_at(4), [])
+    assert fits.succeed(newer, a_fitted_model("m2"), NOW).model_id == "m2"
+
+
+def test_fits_are_found_by_their_state(fits):
+    for number in range(6):
+        fits.add(a_fit(f"f{number}", created_at=later(number)))
+    for number in range(1, 6):
+        fits.start(f"f{number}", NOW)
+    fits.start("f1", NOW)
+    fits.succeed(fits.get("f2"), a_fitted_model(), NOW)
+    fits.fail(fits.get("f3"), FAILURE, NOW)
+    fits.cancel("f4", NOW)
+    found = {
+        status: sorted(fit.id for fit in fits.with_status(status))
+        for status in FitState
+    }
+    assert found == {
+        FitState.QUEUED: ["f0"],
+        FitState.RUNNING: ["f1", "f5"],
+        FitState.SUCCEEDED: ["f2"],
+        FitState.FAILED: ["f3"],
+        FitState.CANCELLED: ["f4"],
+    }
+
+
+@pytest.mark.parametrize("end", FINISH)
+def test_each_change_of_state_is_an_event(fits, running, end):
+    FINISH[end](fits, running)
+    events = fits.events("f1", "0", 0)
+    assert [event.kind for event in events] == [FitEventKind.STATUS] * 3
+    assert all(event.payload == {} for event in events)
+
+
+def test_events_resume_after_any_of_them(fits, running):
+    fits.report(running, progress_at(1), [{"i": number} for number in range(5)])
+    events = fits.events("f1", "0", 0)
+    for number, event in enumerate(events):
+        assert fits.events("f1", event.id, 0) == events[number + 1 :]
+
+
+def test_waiting_for_events_ends_with_none_after_the_timeout(fits, running):
+    last = fits.events("f1", "0", 0)[-1]
+    begun = time.monotonic()
+    assert not fits.events("f1", last.id, 0.05)
+    assert 0.04 < time.monotonic() - begun < 2
+
+
+def test_an_event_ends_the_waiting(fits, running):
+    last = fits.events("f1", "0", 0)[-1]
+    timer = Timer(0.05, fits.cancel, ["f1", later(9)])
+    timer.start()
+    begun = time.monotonic()
+    (event,) = fits.events("f1", last.id, 20)
+    assert time.monotonic() - begun < 5
+    assert event.kind is FitEventKind.STATUS
+    timer.join()
+
+
+def test_nobody_waits_for_events_of_a_finished_fit(fits, running):
+    fits.cancel("f1", later(9))
+    last = fits.events("f1", "0", 0)[-1]
+    begun = time.monotonic()
+    assert not fits.events("f1", last.id, 20)
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("after", ["", "x", "-1", "1-", "1-2-3", "$", "9" * 30])
+def test_what_is_no_event_id_is_refused(fits, running, after):
+    with pytest.raises(InvalidRequestError):
+        fits.events("f1", after, 0)
