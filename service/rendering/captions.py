@@ -11,9 +11,9 @@ from service.rendering.figures.clouds import MOST_MARKERS
 from service.rendering.snapshots import View
 from service.rendering.text import axis_names, shortened
 
-NAMED_FEATURES = 2
-"""So many features, the most correlated ones, are named beside a projected axis."""
-LONGEST_NAME_BESIDE_ANOTHER = 14
+ROOM = (75, 46)
+"""For so many characters along the two axes."""
+LONGEST_NAME_OF_MANY = 16
 
 
 def axis_labels(view: View, columns: Sequence[str] | None) -> list[str]:
@@ -24,8 +24,10 @@ def axis_labels(view: View, columns: Sequence[str] | None) -> list[str]:
     correlations = view.projection.correlations.T
     directions = _directions(view.projection.n_discriminants)
     return [
-        f"{direction}:  {_correlated(correlated, names)}"
-        for direction, correlated in zip(directions, correlations, strict=True)
+        _with_correlated(f"{direction}:  ", names, correlated, room)
+        for direction, correlated, room in zip(
+            directions, correlations, ROOM, strict=True
+        )
     ]
 
 
@@ -54,10 +56,16 @@ def _directions(n_discriminants: int) -> list[str]:
     return discriminants + components
 
 
-def _correlated(correlations: FloatArray, names: Sequence[str]) -> str:
-    strongest = np.argsort(-np.abs(correlations), kind="stable")[:NAMED_FEATURES]
-    return ", ".join(
-        f"{shortened(names[j], LONGEST_NAME_BESIDE_ANOTHER)} "
-        f"{'−' if correlations[j] < 0 else '+'}{abs(correlations[j]):.2f}"
-        for j in strongest
-    )
+def _with_correlated(
+    label: str, names: Sequence[str], correlations: FloatArray, room: int
+) -> str:
+    """Return the label and as many features as there is room for, strongest first."""
+    strongest = np.argsort(-np.abs(correlations), kind="stable")
+    for place, j in enumerate(strongest):
+        sign = "−" if correlations[j] < 0 else "+"
+        name = shortened(names[j], LONGEST_NAME_OF_MANY)
+        feature = f"{name} {sign}{abs(correlations[j]):.2f}"
+        if place and len(label) + len(feature) + 2 > room:
+            break
+        label += f", {feature}" if place else feature
+    return label

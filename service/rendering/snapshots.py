@@ -13,7 +13,7 @@ import numpy as np
 
 from gmm_engine import GaussianMixture
 from gmm_engine.types import FloatArray, IntArray
-from service.domain.models import Frame, Trajectory
+from service.domain.models import Trajectory
 from service.rendering.geometry.ellipses import extents
 from service.rendering.geometry.identities import identities
 from service.rendering.geometry.mixtures import dense_covariances
@@ -37,6 +37,8 @@ class Snapshot:
     """The lasting number of each component: what decides its color."""
     labels: IntArray
     """The lasting number of each point's component."""
+    paths: FloatArray
+    """(n_components, n_frames so far, d): the means until now; NaN where absent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +57,10 @@ class View:
         rings = extents(means, covariances, OUTER_RING)
         return cls(projection, window_around(projection.points(rows), rings))
 
+    @property
+    def n_axes(self) -> int:
+        return self.projection.n_axes
+
     def points(self, X: FloatArray) -> FloatArray:
         return self.window.points(self.projection.points(X))
 
@@ -62,20 +68,34 @@ class View:
         projected = self.projection.covariances(dense_covariances(mixture))
         return self.window.covariances(projected)
 
-    def numbering(self, trajectory: Trajectory) -> list[IntArray]:
-        """Return the lasting numbers of the components of each frame."""
-        return identities(self.points(frame.mixture.means) for frame in trajectory)
 
-    def snapshot(
-        self, frame: Frame, components: IntArray, rows: FloatArray
-    ) -> Snapshot:
-        mixture = frame.mixture
+class Story:
+    """A trajectory as snapshots in one view."""
+
+    def __init__(self, trajectory: Trajectory, rows: FloatArray) -> None:
+        self.trajectory = trajectory
+        self.view = View.of(rows, trajectory[-1].mixture)
+        self.points = self.view.points(rows)
+        self._rows = rows
+        means = [self.view.points(frame.mixture.means) for frame in trajectory]
+        self._components = identities(means)
+        self.n_clusters = 1 + max(int(numbers.max()) for numbers in self._components)
+        self._paths = np.full((len(means), self.n_clusters, self.view.n_axes), np.nan)
+        for index, components in enumerate(self._components):
+            self._paths[index, components] = means[index]
+
+    def snapshot(self, index: int) -> Snapshot:
+        """Return the snapshot of the frame with that index."""
+        frame = self.trajectory[index]
+        components = self._components[index]
+        paths = self._paths[: index + 1, components].swapaxes(0, 1)
         return Snapshot(
             iteration=frame.iteration,
             log_likelihood=frame.log_likelihood,
-            weights=np.asarray(mixture.weights),
-            means=self.points(mixture.means),
-            covariances=self.covariances(mixture),
+            weights=np.asarray(frame.mixture.weights),
+            means=paths[:, -1],
+            covariances=self.view.covariances(frame.mixture),
             components=components,
-            labels=components[mixture.predict(rows)],
+            labels=components[frame.mixture.predict(self._rows)],
+            paths=paths,
         )

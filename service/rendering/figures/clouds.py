@@ -17,10 +17,16 @@ from service.rendering.geometry.shading import ShadingGrid
 from service.rendering.palettes import ClusterStyle, rgb
 
 MOST_MARKERS = 8_000
-"""Above this markers hide each other, and drawing them takes seconds."""
+"""Above this, markers hide each other, and drawing them takes seconds."""
+MOST_LOOSE_MARKERS = 1_000
+"""Up to this, white beside a line would cut more points than it lifts the line."""
 
 
 class Cloud(Protocol):
+    @property
+    def is_dense(self) -> bool:
+        """Whether lines over the points need white beside them to be seen."""
+
     def show(self, labels: IntArray) -> Sequence[Artist]:
         """Return the artists that show the points with these labels."""
 
@@ -50,6 +56,10 @@ class MarkerCloud:
         for line in self._lines:
             axes.add_line(line)
 
+    @property
+    def is_dense(self) -> bool:
+        return len(self._points) > MOST_LOOSE_MARKERS
+
     def show(self, labels: IntArray) -> Sequence[Artist]:
         for k, line in enumerate(self._lines):
             line.set_data(*self._points[labels == k].T)
@@ -72,6 +82,10 @@ class ShadedCloud:
         self._grid = ShadingGrid.of(points, (n_rows, n_columns))
         self._colors = rgb([style.fill for style in styles])
         self._raster = Raster(box)
+
+    @property
+    def is_dense(self) -> bool:
+        return True
 
     def show(self, labels: IntArray) -> Sequence[Artist]:
         width, height = self._cell

@@ -49,7 +49,7 @@ class Layout:
 
     @property
     def footer_baseline(self) -> int:
-        return self.scaled(8)
+        return self.scaled(7)
 
     @property
     def plot(self) -> Box:
@@ -57,7 +57,7 @@ class Layout:
 
     @property
     def strip(self) -> Box:
-        return Box(self.plot.left, self.scaled(34), self.plot.width, self.scaled(44))
+        return Box(self.plot.left, self.scaled(39), self.plot.width, self.scaled(41))
 
     def _box(self, bottom: int, top: int) -> Box:
         left, right = self.scaled(62), self.scaled(16)

@@ -24,7 +24,7 @@ from service.rendering.geometry.curves import (
 )
 from service.rendering.geometry.ticks import round_ticks
 from service.rendering.palettes import GRID, INK, ClusterStyle
-from service.rendering.snapshots import OUTER_RING, Snapshot, View
+from service.rendering.snapshots import OUTER_RING, Snapshot, Story
 
 X = np.linspace(0, 1, 401)
 LOWEST = 0.002
@@ -43,10 +43,10 @@ class MixtureLine:
         self._styles = styles
         self._top = top
         self._bands = PolyCollection([], linewidths=0, animated=True)
-        self._curves = LineCollection([], linewidths=1.6, animated=True)
+        self._curves = LineCollection([], linewidths=1.4, animated=True)
         axes.add_collection(self._bands, autolim=False)
         axes.add_collection(self._curves, autolim=False)
-        self._sum = Line2D([], [], color=INK, linewidth=2.4, animated=True)
+        self._sum = Line2D([], [], color=INK, linewidth=2.2, animated=True)
         axes.add_line(self._sum)
         self._crosses = Crosses(axes, styles, clip_on=False)
 
@@ -91,32 +91,27 @@ def densities(snapshot: Snapshot) -> FloatArray:
 
 
 def line_plot(
-    canvas: Canvas,
-    points: FloatArray,
-    styles: Sequence[ClusterStyle],
-    view: View,
-    label: str,
-    final: Snapshot,
+    canvas: Canvas, story: Story, styles: Sequence[ClusterStyle], labels: Sequence[str]
 ) -> MixtureLine:
     """Add axes with a histogram, and below them a lane with the points as a rug."""
     box = canvas.layout.plot
     lane = Box(box.left, box.bottom, box.width, canvas.layout.scaled(LANE_HEIGHT))
     axes = canvas.axes(Box(box.left, lane.top, box.width, box.height - lane.height))
     style_frame(axes)
-    heights, edges = histogram(points)
-    top = _top(heights, final)
+    heights, edges = histogram(story.points[:, 0])
+    final = story.snapshot(len(story.trajectory) - 1)
+    top = _top(heights, densities(final).sum(axis=0))
     axes.stairs(heights / top, edges, fill=True, color=GRID, zorder=0.5)
-    low, high = float(view.window.low[0]), float(view.window.high[0])
-    label_axis(axes, "x", label, round_ticks(low, high))
+    low, high = float(story.view.window.low[0]), float(story.view.window.high[0])
+    label_axis(axes, "x", labels[0], round_ticks(low, high))
     label_axis(axes, "y", "density", round_ticks(0.0, top / (high - low)))
     axes.tick_params(axis="x", length=0, pad=LANE_HEIGHT * 0.72 + 2)  # in points
-    rug = np.column_stack([points, np.full(len(points), 0.5)])
+    rug = np.pad(story.points, [(0, 0), (0, 1)])
     cloud = ShadedCloud(lane, rug, styles, cell=(2, lane.height))
     return MixtureLine(axes, cloud, styles, top)
 
 
-def _top(heights: FloatArray, final: Snapshot) -> float:
+def _top(bars: FloatArray, curve: FloatArray) -> float:
     """Return the density at the upper edge: the final curve fits, if not a spike."""
-    highest = float(heights.max())
-    peak = float(densities(final).sum(axis=0).max())
-    return 1.08 * max(highest, min(peak, 2 * highest))
+    highest = float(bars.max())
+    return 1.08 * max(highest, min(float(curve.max()), 2 * highest))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -23,12 +24,12 @@ from service.rendering.figures.marks import INNER_RING, Crosses
 from service.rendering.geometry.ellipses import ellipses
 from service.rendering.geometry.ticks import round_ticks
 from service.rendering.palettes import PAPER, ClusterStyle
-from service.rendering.snapshots import OUTER_RING, Snapshot, View
+from service.rendering.snapshots import OUTER_RING, Snapshot, Story
 from service.rendering.text import FONT
 
 RING_WIDTHS = {INNER_RING: 1.7, OUTER_RING: 1.1}
 HALO = 1.8
-"""How much wider than a line the white under it is."""
+"""How much wider than a ring the white under it is, where points are dense."""
 NUMBER_OFFSET = 0.009
 
 
@@ -40,8 +41,10 @@ class MixturePlane:
     ) -> None:
         self._cloud = cloud
         self._styles = styles
-        self._halo_rings = _rings(axes)
-        self._rings = _rings(axes)
+        self._halo = HALO if cloud.is_dense else 0.0
+        self._trails = _lines(axes, linewidths=1.2, alpha=0.5)
+        self._halo_rings = _lines(axes, colors=PAPER)
+        self._rings = _lines(axes)
         self._crosses = Crosses(axes, styles)
         self._numbers = [_number(axes, style) for style in styles if style.number]
 
@@ -49,10 +52,18 @@ class MixturePlane:
         """Return the artists that show this snapshot, the lowest first."""
         return [
             *self._cloud.show(snapshot.labels),
+            *self._show_trails(snapshot),
             *self._show_rings(snapshot),
             *self._crosses.show(snapshot, snapshot.means),
             *self._show_numbers(snapshot),
         ]
+
+    def _show_trails(self, snapshot: Snapshot) -> Sequence[Artist]:
+        if self._numbers:  # so many clusters that trails would only tangle
+            return []
+        self._trails.set_segments(list(snapshot.paths))
+        self._trails.set_color([self._styles[k].line for k in snapshot.components])
+        return [self._trails]
 
     def _show_rings(self, snapshot: Snapshot) -> Sequence[Artist]:
         styles = [self._styles[k] for k in snapshot.components]
@@ -62,7 +73,7 @@ class MixturePlane:
             curves += list(ellipses(snapshot.means, snapshot.covariances, radius))
             widths += [width] * len(styles)
         self._halo_rings.set_segments(curves)
-        self._halo_rings.set_linewidth([width + HALO for width in widths])
+        self._halo_rings.set_linewidth([width + self._halo for width in widths])
         self._rings.set_segments(curves)
         self._rings.set_linewidth(widths)
         self._rings.set_color([style.line for style in styles] * len(RING_WIDTHS))
@@ -79,29 +90,27 @@ class MixturePlane:
 
 
 def plane_plot(
-    canvas: Canvas,
-    points: FloatArray,
-    styles: Sequence[ClusterStyle],
-    view: View,
-    labels: Sequence[str],
+    canvas: Canvas, story: Story, styles: Sequence[ClusterStyle], labels: Sequence[str]
 ) -> MixturePlane:
     """Add axes with the points, ready to draw mixtures over them."""
     box = canvas.layout.plot
     axes = canvas.axes(box)
     style_frame(axes)
-    low, high = view.window.low, view.window.high
+    low, high = story.view.window.low, story.view.window.high
     label_axis(axes, "x", labels[0], round_ticks(low[0], high[0]))
     label_axis(axes, "y", labels[1], round_ticks(low[1], high[1]))
-    cloud: Cloud = MarkerCloud(axes, points, styles)
-    if len(points) > MOST_MARKERS:
-        cloud = ShadedCloud(box, points, styles, cell=(2, 2))
+    cloud: Cloud = (
+        MarkerCloud(axes, story.points, styles)
+        if len(story.points) <= MOST_MARKERS
+        else ShadedCloud(box, story.points, styles, cell=(2, 2))
+    )
     return MixturePlane(axes, cloud, styles)
 
 
-def _rings(axes: Axes) -> LineCollection:
-    rings = LineCollection([], colors=PAPER, animated=True)
-    axes.add_collection(rings, autolim=False)
-    return rings
+def _lines(axes: Axes, **style: Any) -> LineCollection:
+    lines = LineCollection([], animated=True, **style)
+    axes.add_collection(lines, autolim=False)
+    return lines
 
 
 def _number(axes: Axes, style: ClusterStyle) -> Text:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from matplotlib.artist import Artist
 
-from service.domain.models import Frame, Trajectory
+from service.domain.models import Trajectory
 from service.rendering.figures.canvas import Canvas
+from service.rendering.snapshots import Snapshot
 from service.rendering.text import log_likelihood_text
 
 TITLE_SIZE = 11
@@ -27,22 +28,15 @@ class Title:
         self._iteration = canvas.text(
             left, y, "", TITLE_SIZE, weight="bold", animated=True
         )
-        self._value = canvas.text(
-            plot.right, y, "", TITLE_SIZE, ha="right", animated=True
-        )
-        widest = 0
-        for frame in trajectory:
-            self._write(frame)
-            widest = max(widest, canvas.width_of(self._value))
-        canvas.text(
-            plot.right - widest - gap, y, "log-likelihood", TITLE_SIZE, ha="right"
-        )
+        values = [log_likelihood_text(frame.log_likelihood) for frame in trajectory]
+        # Digits are equally wide: the longest value is the widest, or nearly so.
+        self._value = canvas.text(0, y, max(values, key=len), TITLE_SIZE, animated=True)
+        left = plot.right - canvas.width_of(self._value)
+        self._value.set_x(left / canvas.layout.width)
+        canvas.text(left - gap, y, "log-likelihood", TITLE_SIZE, ha="right")
 
-    def show(self, frame: Frame) -> Sequence[Artist]:
-        """Return the artists that write this frame's numbers."""
-        self._write(frame)
+    def show(self, snapshot: Snapshot) -> Sequence[Artist]:
+        """Return the artists that write this snapshot's numbers."""
+        self._iteration.set_text(str(snapshot.iteration))
+        self._value.set_text(log_likelihood_text(snapshot.log_likelihood))
         return [self._iteration, self._value]
-
-    def _write(self, frame: Frame) -> None:
-        self._iteration.set_text(str(frame.iteration))
-        self._value.set_text(log_likelihood_text(frame.log_likelihood))

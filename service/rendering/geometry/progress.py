@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from gmm_engine.types import FloatArray
-from service.rendering.geometry.ticks import Ticks, round_ticks
 
 MARGIN = 0.14
 """Free above the highest point, as a share of the strip's height."""
@@ -28,14 +27,6 @@ def progress_curve(
     y = np.where(np.isfinite(y), y, np.nan)
     heights = MARGIN + (1 - 2 * MARGIN) * _in_unit(y, y[_n_skipped(y) :])
     return np.stack([_in_unit(x, x), heights], axis=1)
-
-
-def whole_ticks(first: int, last: int) -> Ticks:
-    """Return ticks at round iterations; the only one in the middle."""
-    if first == last:
-        return Ticks(np.array([0.5]), (str(first),))
-    ticks = round_ticks(first, last, at_most=min(8, last - first))
-    return Ticks(ticks.positions, ticks.labels, ticks.note)
 
 
 def _n_skipped(values: FloatArray) -> int:

@@ -27,8 +27,21 @@ class Ticks:
 
 def round_ticks(low: float, high: float, at_most: int = 6) -> Ticks:
     """Return ticks at multiples of 1, 2, 2.5 or 5 times a power of ten."""
+    return _ticks(low, high, *_round_step((high - low) / at_most))
+
+
+def whole_ticks(low: int, high: int, at_most: int = 8) -> Ticks:
+    """Return ticks at round whole numbers; the only one in the middle."""
+    if low == high:
+        return Ticks(np.array([0.5]), (str(low),))
+    step, exponent = _round_step(max(1.0, (high - low) / at_most))
+    if exponent < 0:  # 2.5
+        step, exponent = 5.0, 0
+    return _ticks(low, high, step, exponent)
+
+
+def _ticks(low: float, high: float, step: float, exponent_of_step: int) -> Ticks:
     width = high - low
-    step, exponent_of_step = _round_step(width / at_most)
     values = step * np.arange(math.ceil(low / step), math.floor(high / step) + 1)
     largest = max(abs(low), abs(high))
     # Labels that differ in their last digits only: write the common part once.
