@@ -1,0 +1,201 @@
+"""Expectation maximization: E-step over the source, M-step on its statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+import numpy as np
+
+from gmm_engine.covariance import CovarianceStructure
+from gmm_engine.errors import NoAnswerError
+from gmm_engine.frame import Frame
+from gmm_engine.kernels.density import Parameters, prepare
+from gmm_engine.kernels.reference import accumulate
+from gmm_engine.results import Diagnostic, DiagnosticKind
+from gmm_engine.sources import Source
+from gmm_engine.statistics import SufficientStatistics, scatter_about_means
+from gmm_engine.trajectory import TrajectoryRecorder
+from gmm_engine.types import BoolArray, FloatArray, IntArray
+
+# A component with less than this share of the rows has lost them all.
+DROPPED_SHARE = 1e-14
+# How much of tol may still be to come, by Aitken's estimate, when EM stops.
+REMAINING_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What stays the same through a run of EM."""
+
+    source: Source
+    frame: Frame
+    structure: CovarianceStructure
+    floor: FloatArray
+    """(D,): no covariance goes below diag(floor), in the frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MStep:
+    """New parameters, and what had to be done to the components."""
+
+    parameters: Parameters
+    collapsed: BoolArray
+    """(K,) of the new components: widened to the floor."""
+    dropped: IntArray
+    """Old components that had no rows left."""
+
+
+def as_start(parameters: Parameters) -> MStep:
+    """Return parameters to which nothing had to be done."""
+    return MStep(
+        parameters,
+        np.zeros(parameters.n_components, dtype=np.bool_),
+        np.empty(0, dtype=np.int64),
+    )
+
+
+def repaired(start: MStep, floor: FloatArray) -> MStep:
+    """Return a start whose covariances are not below diag(floor)."""
+    old = start.parameters
+    covariances, low = old.structure.repair(old.covariances, floor)
+    return MStep(
+        Parameters(old.weights, old.means, covariances, old.structure),
+        np.asarray(start.collapsed | low),
+        start.dropped,
+    )
+
+
+def e_step(problem: Problem, parameters: Parameters) -> SufficientStatistics:
+    """Return the statistics of all rows under `parameters`, and their likelihood."""
+    density = prepare(parameters, problem.frame)
+    return reduce(
+        add,
+        problem.source.map(
+            lambda block: accumulate(density, block.rows, block.weights)
+        ),
+    )
+
+
+def m_step(
+    problem: Problem, statistics: SufficientStatistics, reference: FloatArray
+) -> MStep:
+    """Return the parameters that maximize the expected log-likelihood.
+
+    `statistics` are about `reference` (K, D).
+
+    Raises
+    ------
+    NoAnswerError
+        If no component has any rows.
+
+    References
+    ----------
+    Bishop (2006), eqs. 9.24-9.27; with covariances bounded below by the floor.
+    """
+    structure, n_features = problem.structure, reference.shape[1]
+    total = statistics.counts.sum()
+    kept = statistics.counts > DROPPED_SHARE * total
+    if not kept.any():
+        raise NoAnswerError("no component has any rows: nothing is left to fit")
+    counts = np.where(kept, statistics.counts, total)
+    scatter = scatter_about_means(statistics, counts, structure.moments)
+    covariances = structure.estimate(scatter, counts, n_features)
+    means = reference + statistics.first / counts[:, None]
+    if not kept.all():
+        counts, means = counts[kept], means[kept]
+        covariances = structure.select(covariances, kept)
+    covariances, low = structure.repair(covariances, problem.floor)
+    return MStep(
+        Parameters(counts / counts.sum(), means, covariances, structure),
+        np.broadcast_to(low, (len(counts),)),
+        np.flatnonzero(~kept),
+    )
+
+
+class EmRun:
+    """EM from one start, that can go on where it stopped.
+
+    Each state belongs together: `statistics` and `log_likelihoods[-1]` are those of
+    `parameters`.
+    """
+
+    def __init__(self, problem: Problem, start: MStep, tol: float) -> None:
+        self.problem = problem
+        self.tol = tol
+        self.log_likelihoods: list[float] = []
+        self.dropped: list[Diagnostic] = []
+        means, covariances = start.parameters.means, start.parameters.covariances
+        self.recorder = TrajectoryRecorder(means.size + covariances.size + len(means))
+        self._move_to(start)
+
+    @property
+    def iteration(self) -> int:
+        return len(self.log_likelihoods) - 1
+
+    @property
+    def log_likelihood(self) -> float:
+        return self.log_likelihoods[-1]
+
+    @property
+    def degenerate(self) -> bool:
+        return bool(self.dropped) or bool(self.collapsed.any())
+
+    @property
+    def converged(self) -> bool:
+        """Whether the gain, and Aitken's estimate of what is to come, are below tol.
+
+        References
+        ----------
+        Boehning et al. (1994), The distribution of the likelihood ratio for mixtures
+        of densities from the one-parameter exponential family, section 4.
+        """
+        if self.iteration < 2:
+            return False
+        before, between, now = self.log_likelihoods[-3:]
+        total = self.problem.source.total_weight
+        gain, previous = (now - between) / total, (between - before) / total
+        # Below this the gain is rounding, whatever tol says.
+        noise = 1e-15 * abs(now) / total
+        if gain <= noise:
+            return True
+        if gain > self.tol or gain >= previous:
+            return False
+        return gain * gain / (previous - gain) <= REMAINING_SHARE * self.tol
+
+    def step(self) -> None:
+        """Take one EM iteration."""
+        self._move_to(m_step(self.problem, self.statistics, self.parameters.means))
+
+    def advance(self, n_iter: int, report: Callable[[EmRun], None]) -> None:
+        """Take up to n_iter iterations, fewer if EM converges; report each."""
+        for _ in range(n_iter):
+            if self.converged:
+                return
+            self.step()
+            report(self)
+
+    def diagnostics(self) -> list[Diagnostic]:
+        """Return what happened to the components."""
+        return self.dropped + [
+            Diagnostic(
+                DiagnosticKind.COLLAPSED, component=int(k), iteration=self.iteration
+            )
+            for k in np.flatnonzero(self.collapsed)
+        ]
+
+    def _move_to(self, step: MStep) -> None:
+        self.parameters = step.parameters
+        self.collapsed = step.collapsed
+        self.statistics = e_step(self.problem, step.parameters)
+        volume = self.problem.frame.log_volume * self.problem.source.total_weight
+        self.log_likelihoods.append(self.statistics.log_likelihood - volume)
+        self.recorder.record(self.iteration, self.log_likelihood, self.parameters)
+        self.dropped += [
+            Diagnostic(
+                DiagnosticKind.DROPPED, component=int(k), iteration=self.iteration
+            )
+            for k in step.dropped
+        ]

@@ -1,0 +1,100 @@
+"""`fit`: from data and options to a mixture."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gmm_engine import validation
+from gmm_engine.covariance import structure_of
+from gmm_engine.errors import InvalidArgumentError
+from gmm_engine.initialization import initialization_of
+from gmm_engine.results import FitResult
+from gmm_engine.sources import ArraySource
+from gmm_engine.survey import survey
+from gmm_engine.task import FitTask, OnIteration
+
+
+def fit(
+    X: object,
+    n_components: int | None = None,
+    *,
+    covariance_type: str = "full",
+    init: str = "k-means++",
+    n_init: int = 1,
+    tol: float = 1e-4,
+    max_iter: int = 500,
+    reg_covar: float = 1e-6,
+    random_state: int | np.random.Generator | None = 0,
+    sample_weight: object = None,
+    initial: object = None,
+    on_iteration: OnIteration | None = None,
+) -> FitResult:
+    """Return the Gaussian mixture that EM finds on X, and how it got there.
+
+    Parameters
+    ----------
+    X : (N, D) finite real numbers.
+    n_components : K, at most the number of distinct rows; may be left out when
+        `initial` says it.
+    covariance_type : "full", "tied", "diag", "spherical", or mclust's code for one.
+    init : "k-means++", "random_points" or "random_responsibilities".
+    n_init : how many independent searches for a start are made.
+    tol : EM stops when an iteration gains less than this in mean log-likelihood per
+        sample (nats), and less than a quarter of it is still to come by Aitken's
+        estimate.
+    max_iter : most EM iterations over the full data; 0 only evaluates the start.
+    reg_covar : smallest variance that a component may have in any direction, as a
+        fraction of the start's mean variance within components. Unlike scikit-learn's
+        it is relative, and adds nothing to a component that is wide enough.
+    random_state : seed; the same seed gives the same result. None draws a fresh one.
+    sample_weight : (N,), not negative; an integer weight equals repeated rows.
+    initial : a GaussianMixture, hard labels (N,), or responsibilities (N, K); from
+        labels or responsibilities one M-step makes the start.
+    on_iteration : called after each iteration over the full data (the start is
+        iteration 0); when it returns False, EM stops with status CANCELLED.
+
+    Raises
+    ------
+    EngineError
+        For data or options that no fit is possible with; `argument` says which.
+
+    Examples
+    --------
+    >>> X = np.array([[0.0], [0.1], [0.3], [5.0], [5.2], [5.3]])
+    >>> result = fit(X, n_components=2, covariance_type="tied")
+    >>> np.sort(result.mixture.means.ravel()).round(3)
+    array([0.133, 5.167])
+    """
+    structure = structure_of(covariance_type)
+    initialization = initialization_of(init)
+    n_init = validation.as_count(n_init, "n_init", most=10_000)
+    max_iter = validation.as_count(max_iter, "max_iter", least=0)
+    tol = validation.as_non_negative(tol, "tol")
+    reg_covar = validation.as_non_negative(reg_covar, "reg_covar")
+    seed = _seed_sequence(random_state)
+    if n_components is not None:
+        n_components = validation.as_count(n_components, "n_components")
+    elif initial is None:
+        raise InvalidArgumentError(
+            "expected n_components or an initial mixture; give one of them",
+            argument="n_components",
+        )
+    rows = validation.as_rows(X)
+    validation.require_finite(rows)
+    weights = validation.as_sample_weight(sample_weight, len(rows))
+    if n_components is not None:
+        validation.require_enough_rows(n_components, len(rows), distinct=False)
+    source = ArraySource(rows, weights)
+    seen = survey(source, isotropic=structure.isotropic)
+    task = FitTask(source, seen, structure, tol, max_iter, reg_covar, on_iteration)
+    if initial is not None:
+        return task.from_given(initial, n_components)
+    assert n_components is not None
+    return task.from_search(n_components, initialization, n_init, seed)
+
+
+def _seed_sequence(random_state: object) -> np.random.SeedSequence:
+    seed = validation.as_seed(random_state)
+    if isinstance(seed, np.random.Generator):
+        seed = int(seed.integers(2**63))
+    return np.random.SeedSequence(seed)

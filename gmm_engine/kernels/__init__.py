@@ -1,0 +1,1 @@
+"""The inner loops of EM: densities and sufficient statistics of blocks of rows."""
