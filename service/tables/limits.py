@@ -23,20 +23,20 @@ class TableLimits:
         self.check_columns(n_columns)
         if n_rows > self.max_rows:
             raise TooLargeError(
-                f"The table has {n_rows} rows or more; at most {self.max_rows} are "
-                "read (max_rows). Send a random sample of the rows."
+                f"The table has more than {self.max_rows} rows, the most that are read "
+                "(max_rows). Send a random sample of the rows."
             )
         if n_rows * n_columns > self.max_numbers:
             raise TooLargeError(
-                f"The table has {n_rows} rows or more of {n_columns} columns; at most "
-                f"{self.max_numbers} numbers are read (max_numbers). Send a random "
-                "sample of the rows, or fewer columns."
+                f"The table has more than {self.max_numbers} numbers in {n_columns} "
+                "columns, the most that are read (max_numbers). Send a random sample "
+                "of the rows, or fewer columns."
             )
 
     def check_columns(self, n_columns: int) -> None:
         """Raise TooLargeError when there are too many columns."""
         if n_columns > self.max_columns:
             raise TooLargeError(
-                f"The table has {n_columns} columns or more; at most "
-                f"{self.max_columns} are read (max_columns). Send fewer columns."
+                f"The table has more than {self.max_columns} columns, the most that "
+                "are read (max_columns). Send fewer columns."
             )

@@ -1,0 +1,215 @@
+"""How a CSV file is laid out: its encoding, its delimiter and its header row.
+
+What RFC 4180 leaves open is decided here, and refused where it is ambiguous:
+
+- UTF-8 unless the Content-Type has another charset or the file a mark of UTF-16;
+- the delimiter is the one of comma, semicolon and tab that splits the first lines
+  into equally many cells;
+- the first line is a header when none of its cells is a number, unless the
+  Content-Type says header=present or header=absent. A header of numbers only, as
+  pandas writes for unnamed columns, has to be announced;
+- there are no comments, and an unnamed first column (row names of pandas and R) is
+  refused rather than taken for a feature.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from dataclasses import dataclass
+from email.message import Message
+
+from service.errors import (
+    InvalidTableError,
+    MalformedBodyError,
+    Place,
+    UnsupportedMediaTypeError,
+)
+from service.tables.csv_cells import is_missing, is_number
+from service.tables.limits import TableLimits
+from service.tables.mistakes import checked_names, shown
+
+_CHARSETS = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "utf-8",
+    "ascii": "utf-8",
+    "utf-16": "utf-16",
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+    "iso-8859-1": "latin-1",
+    "latin1": "latin-1",
+    "latin-1": "latin-1",
+    "iso-8859-15": "iso-8859-15",
+    "windows-1252": "cp1252",
+}
+_DELIMITERS = (",", ";", "\t")
+_NAMES = {",": "','", ";": "';'", "\t": "tab"}
+_SAMPLE_BYTES = 1 << 20
+_SAMPLE_LINES = 20
+_BLANK_LINES = re.compile(rb"(?:[ ]*+(?:\r\n|\n|\r))*+")
+_LINE = re.compile(rb"[^\r\n]*+(?:\r\n|\n|\r)?+")
+_QUOTED = re.compile(r'"[^"]*+"?+')
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the lines of a CSV file are to be read."""
+
+    delimiter: str
+    names: tuple[str, ...] | None
+    n_columns: int
+    header_line: int
+    """The line of the header, from 1; 0 without one."""
+    start: int
+    """The byte where the lines with numbers begin."""
+
+
+def utf8(body: bytes, content_type: str) -> bytes:
+    """Return the file in UTF-8, without a byte order mark."""
+    charset = _parameter(content_type, "charset")
+    if charset is not None and charset not in _CHARSETS:
+        raise UnsupportedMediaTypeError(
+            f"The charset {shown(charset)} is not known; send UTF-8, or say "
+            f"charset= one of {', '.join(sorted(_CHARSETS))}."
+        )
+    encoding = _CHARSETS[charset or "utf-8"]
+    if charset is None and body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        encoding = "utf-16"
+    if encoding == "utf-8" and body.isascii():
+        return body
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise MalformedBodyError(_not_in(encoding, body, error.start)) from error
+    if encoding == "utf-8":
+        return body.removeprefix(BOM_UTF8)
+    return text.removeprefix("\ufeff").encode()
+
+
+def layout_of(body: bytes, content_type: str, limits: TableLimits) -> Layout:
+    """Return the layout of a CSV file in UTF-8."""
+    _refuse_other_formats(body)
+    blank = _match_end(_BLANK_LINES, body, 0)
+    end = _match_end(_LINE, body, blank)
+    line = body[blank:end].decode().rstrip("\r\n")
+    n_line = _count_lines(body[:blank]) + 1
+    if not line.strip():
+        detail = "The file is empty; send at least one row of numbers."
+        raise InvalidTableError(detail, [Place(detail)])
+    if line.startswith("#"):
+        raise MalformedBodyError(
+            f"Line {n_line} begins with '#', but CSV has no comments; remove such "
+            "lines (numpy.savetxt writes none with comments='')."
+        )
+    delimiter = _delimiter(body[blank : blank + _SAMPLE_BYTES])
+    # Before the line is split: a line may have millions of cells.
+    limits.check_columns(_QUOTED.sub("", line).count(delimiter) + 1)
+    cells = _split(line, delimiter, n_line)
+    if not _is_header(cells, _parameter(content_type, "header"), n_line):
+        return Layout(delimiter, None, len(cells), 0, blank)
+    return Layout(delimiter, checked_names(cells, limits), len(cells), n_line, end)
+
+
+def _parameter(content_type: str, name: str) -> str | None:
+    message = Message()
+    # Line breaks would make it more than one header.
+    message["Content-Type"] = " ".join(content_type.split())
+    value = message.get_param(name)
+    return value.strip().lower() if isinstance(value, str) else None
+
+
+def _match_end(pattern: re.Pattern[bytes], body: bytes, start: int) -> int:
+    match = pattern.match(body, start)
+    return match.end() if match else start
+
+
+def _count_lines(lines: bytes) -> int:
+    return len(lines.splitlines())
+
+
+def _refuse_other_formats(body: bytes) -> None:
+    for magic, name in _MAGICS.items():
+        if body.startswith(magic):
+            raise MalformedBodyError(
+                f"The body is not CSV but looks like {name}; "
+                "send the right Content-Type, or CSV."
+            )
+
+
+_MAGICS = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\x1f\x8b": "a gzip file (send Content-Encoding: gzip)",
+    b"\x93NUMPY": "an npy file",
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"{": "JSON",
+    b"[": "JSON",
+    b"<": "HTML or XML",
+}
+
+
+def _delimiter(sample: bytes) -> str:
+    """Return the delimiter that splits each of the first lines equally."""
+    lines = sample.decode(errors="replace").splitlines()[: _SAMPLE_LINES + 1]
+    if len(lines) > 1:
+        lines.pop()  # It may have been cut off.
+    plain = [_QUOTED.sub("", line) for line in lines if line.strip()]
+    counts = {mark: [line.count(mark) for line in plain] for mark in _DELIMITERS}
+    seen = [mark for mark in _DELIMITERS if counts[mark][0]]
+    steady = [mark for mark in seen if len(set(counts[mark])) == 1]
+    if len(steady) > 1:
+        raise MalformedBodyError(
+            f"The lines contain both {_NAMES[steady[0]]} and {_NAMES[steady[1]]}, so "
+            "it is not clear which one separates the cells. Use one of them; write "
+            "numbers with a decimal point and without thousands separators."
+        )
+    return (steady or seen or [","])[0]
+
+
+def _split(line: str, delimiter: str, n_line: int) -> list[str]:
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise MalformedBodyError(
+            f"Line {n_line} is not right CSV: {error}. Close every quote on its line "
+            'and write a quote inside quotes twice ("").'
+        ) from error
+    return [cell.strip() for cell in cells]
+
+
+def _is_header(cells: list[str], declared: str | None, n_line: int) -> bool:
+    if declared == "absent":
+        return False
+    if cells[0] == "" and len(cells) > 1 and any(cells):
+        detail = (
+            f"The first cell of line {n_line} is empty. If the first column has row "
+            "names, as pandas and R write, leave it out (index=False, "
+            "row.names=FALSE); if a value is missing, fill it in or leave the row out."
+        )
+        raise InvalidTableError(detail, [Place(detail, column=1)])
+    if declared == "present":
+        return True
+    numbers = [cell for cell in cells if is_number(cell)]
+    words = [cell for cell in cells if not is_number(cell) and not is_missing(cell)]
+    if numbers and words:
+        detail = (
+            f"Line {n_line} has numbers as well as text ({shown(words[0])}). If it is "
+            "a header, send Content-Type: text/csv; header=present. If not, send "
+            "columns of numbers only."
+        )
+        raise InvalidTableError(
+            detail, [Place(detail, row=1, column=cells.index(words[0]) + 1)]
+        )
+    return bool(words)
+
+
+def _not_in(encoding: str, body: bytes, position: int) -> str:
+    line = _count_lines(body[: position + 1])
+    return (
+        f"Line {line} is not {encoding}: it has the byte 0x{body[position]:02x}. Save "
+        "the file as UTF-8, or say which encoding it has, for example "
+        "Content-Type: text/csv; charset=windows-1252."
+    )
