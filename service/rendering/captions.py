@@ -35,9 +35,9 @@ def footer(view: View, n_samples: int, n_shown: int) -> str:
     """Return how to read the marks, and how the points are drawn."""
     is_line = view.projection.n_axes == 1
     marks = (
-        "crosses: means · filled: within 1σ and 2σ · black: sum of the components"
+        "crosses: means · filled: within 1σ and 2σ · black: sum of components"
         if is_line
-        else "crosses: means · rings: 1σ and 2σ"
+        else "crosses, lines: means and their paths · rings: 1σ and 2σ"
     )
     points = "1 point" if n_samples == 1 else f"{n_samples:,} points"
     if n_shown > MOST_MARKERS and not is_line:

@@ -19,7 +19,7 @@ Pixels = NDArray[np.uint8]
 BEAT = (7, 7, 6)
 """15 frames a second; players round or slow down delays that they cannot keep."""
 LAST_DELAY = 200
-N_COLORS = 255
+N_COLORS = 127
 """One of 256 is left to the encoder: "as in the frame before"."""
 
 

@@ -23,7 +23,7 @@ from service.rendering.figures.furniture import label_axis, style_frame
 from service.rendering.figures.marks import INNER_RING, Crosses
 from service.rendering.geometry.ellipses import ellipses
 from service.rendering.geometry.ticks import round_ticks
-from service.rendering.palettes import PAPER, ClusterStyle
+from service.rendering.palettes import INK, PAPER, ClusterStyle
 from service.rendering.snapshots import OUTER_RING, Snapshot, Story
 from service.rendering.text import FONT
 
@@ -46,7 +46,9 @@ class MixturePlane:
         self._halo_rings = _lines(axes, colors=PAPER)
         self._rings = _lines(axes)
         self._crosses = Crosses(axes, styles)
-        self._numbers = [_number(axes, style) for style in styles if style.number]
+        self._numbers = [
+            _number(axes, style.number) for style in styles if style.number
+        ]
 
     def show(self, snapshot: Snapshot) -> Sequence[Artist]:
         """Return the artists that show this snapshot, the lowest first."""
@@ -113,14 +115,14 @@ def _lines(axes: Axes, **style: Any) -> LineCollection:
     return lines
 
 
-def _number(axes: Axes, style: ClusterStyle) -> Text:
+def _number(axes: Axes, number: str) -> Text:
     return axes.text(
         0,
         0,
-        style.number,
+        number,
         size=7.5,
         weight="bold",
-        color=style.line,
+        color=INK,
         family=FONT,
         clip_on=True,
         animated=True,
