@@ -13,11 +13,16 @@ from gmm_engine.types import FloatArray
 from service.domain.datasets import Dataset
 from service.domain.pages import Page, PageRequest
 from service.errors import CorruptValueError, DatasetNotFoundError
-from service.storage.codec import decode_arrays, decode_head, encode_head, split_rows
+from service.storage.codec import decode_arrays, split_rows
 from service.storage.connection import StoreClients
 from service.storage.index import Index
 from service.storage.keys import Keys
-from service.storage.records import commit_new, fields_of
+from service.storage.records import (
+    commit_new,
+    decode_record,
+    encode_record,
+    fields_of,
+)
 from service.storage.staging import remove, set_value, staging
 from service.storage.store import Store
 
@@ -44,7 +49,7 @@ class RedisDatasetRepository:
             for number, block in enumerate(split_rows(rows))
         )
         with staging(self._store, self._keys, blocks) as staged:
-            head = encode_head(asdict(dataset) | {"blocks": len(staged.pairs)})
+            head = encode_record(asdict(dataset) | {"blocks": len(staged.pairs)})
             key = self._keys.dataset(dataset.id)
             commands = [
                 set_value(key, head, self._ttl),
@@ -74,7 +79,7 @@ class RedisDatasetRepository:
         return rows
 
     def list(self, page: PageRequest) -> Page[Dataset]:
-        return self._index.page(page, lambda head: _decode(decode_head(head)))
+        return self._index.page(page, lambda head: _decode(decode_record(head)))
 
     def delete(self, dataset_id: str) -> None:
         head = self._head(dataset_id)
@@ -91,7 +96,7 @@ class RedisDatasetRepository:
         value = self._store.get(self._keys.dataset(dataset_id))
         if value is None:
             raise DatasetNotFoundError(dataset_id)
-        return decode_head(value)
+        return decode_record(value)
 
     def _blocks(self, dataset_id: str, n_blocks: int) -> Iterator[FloatArray]:
         keys = self._block_keys(dataset_id, n_blocks)

@@ -18,19 +18,19 @@ from service.domain.fits import (
     Progress,
 )
 from service.errors import InvalidRequestError, Place
-from service.storage.codec import decode_head, encode_head
-from service.storage.records import fields_of
+from service.storage.codec import decode_head
+from service.storage.records import decode_record, encode_record, fields_of
 
 _EVENT_ID = re.compile(r"(\d{1,19})(-\d{1,19})?", re.ASCII)
 
 
 def encode_fit(fit: Fit) -> bytes:
-    return encode_head(asdict(fit))
+    return encode_record(asdict(fit))
 
 
 def decode_fit(record: bytes) -> Fit:
     with fields_of("fit"):
-        fields = decode_head(record)
+        fields = decode_record(record)
         progress, error = fields["progress"], fields["error"]
         return Fit(
             **fields

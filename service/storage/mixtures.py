@@ -101,14 +101,15 @@ def _frames(blocks: Iterable[bytes], covariance_type: str) -> Iterator[Frame]:
     try:
         for block in blocks:
             arrays = decode_arrays(block)
-            for (iteration, log_likelihood), *mixture in zip(
+            # One iterator four times: each frame is four arrays in a row.
+            for point, weights, means, covariances in zip(
                 arrays, arrays, arrays, arrays, strict=True
             ):
-                yield Frame(
-                    int(iteration),
-                    float(log_likelihood),
-                    GaussianMixture(*mixture, covariance_type=covariance_type),
+                iteration, log_likelihood = point
+                mixture = GaussianMixture(
+                    weights, means, covariances, covariance_type=covariance_type
                 )
+                yield Frame(int(iteration), float(log_likelihood), mixture)
     except ValueError as error:
         raise CorruptValueError("A stored trajectory is not one of frames.") from error
 

@@ -13,7 +13,6 @@ from gmm_engine import GaussianMixture
 from service.domain.models import FittedModel, Model, Provenance, Trajectory
 from service.domain.pages import Page, PageRequest
 from service.errors import CorruptValueError, ModelNotFoundError
-from service.storage.codec import decode_head, encode_head
 from service.storage.connection import StoreClients
 from service.storage.index import Index
 from service.storage.keys import Keys
@@ -24,7 +23,13 @@ from service.storage.mixtures import (
     encode_mixture,
     encode_trajectory,
 )
-from service.storage.records import commit, commit_new, fields_of
+from service.storage.records import (
+    commit,
+    commit_new,
+    decode_record,
+    encode_record,
+    fields_of,
+)
 from service.storage.staging import remove, set_value, staging
 from service.storage.store import Command, Store
 
@@ -85,14 +90,14 @@ class RedisModelRepository:
         return decode_trajectory(blocks, head["covariance_type"])
 
     def list(self, page: PageRequest) -> Page[Model]:
-        return self._index.page(page, lambda head: _decode(decode_head(head)))
+        return self._index.page(page, lambda head: _decode(decode_record(head)))
 
     def rename(self, model_id: str, name: str | None) -> Model:
         key = self._keys.model(model_id)
         while True:
             value = self._stored(model_id)
-            head = decode_head(value)
-            new = encode_head(head | {"name": name})
+            head = decode_record(value)
+            new = encode_record(head | {"name": name})
             if commit(self._store, key, value, new, [("SET", key, new, "KEEPTTL")]):
                 return replace(_decode(head), name=name)
 
@@ -115,7 +120,7 @@ class RedisModelRepository:
             self._store, self._keys, self._values(fitted, parameters)
         ) as staged:
             key = self._keys.model(model.id)
-            head = encode_head(
+            head = encode_record(
                 asdict(model)
                 | {
                     "checksum": _checksum(parameters),
@@ -149,7 +154,7 @@ class RedisModelRepository:
         return value
 
     def _head(self, model_id: str) -> dict[str, Any]:
-        return decode_head(self._stored(model_id))
+        return decode_record(self._stored(model_id))
 
     def _value(self, model_id: str, key: str) -> bytes:
         value = self._store.get(key)

@@ -1,12 +1,34 @@
-"""What the heads of all records have in common."""
+"""What the heads of all records have in common: JSON, marked by the write it is of.
+
+The mark makes each write's head different from every other, though the record be the
+same. So a compare-and-set compares writes, and a second try, sent because the answer to
+the first was lost, finds its own mark and knows that it had come through. Two workers
+that start the same attempt at once write equal records; without marks both would
+believe that it is theirs.
+"""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from service.errors import CorruptValueError, StorageUnavailableError
+from service.storage.codec import decode_head, encode_head
 from service.storage.store import Command, MissingKeyError, Store
+
+_MARK = "write"
+
+
+def encode_record(fields: dict[str, Any]) -> bytes:
+    return encode_head(fields | {_MARK: uuid.uuid4().hex})
+
+
+def decode_record(head: bytes) -> dict[str, Any]:
+    fields = decode_head(head)
+    fields.pop(_MARK, None)
+    return fields
 
 
 @contextmanager

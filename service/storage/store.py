@@ -24,6 +24,7 @@ StreamEntry = tuple[str, dict[bytes, bytes]]
 #
 # The second case of 1: the answer to the first try was lost with its connection, and
 # this is redis-py's second; a client must not be told that its own write refuses it.
+# It takes heads that no two writes have in common: `records` sees to that.
 _COMMIT = """
 local guard = redis.call('GET', KEYS[1]) or ''
 if guard ~= ARGV[1] then

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from service.domain.models import Frame
+from service.errors import CorruptValueError
+from service.storage import mixtures
+from service.storage.codec import encode_array
+from tests.records import a_mixture
+
+SIZE = sum(x.nbytes for x in (a_mixture().weights, a_mixture().means)) + 64
+
+
+def frames(n_frames):
+    mixture = a_mixture()
+    return tuple(Frame(i, float(i), mixture) for i in range(n_frames))
+
+
+def test_a_short_trajectory_is_kept_whole():
+    trajectory = frames(mixtures.MAX_FRAMES)
+    assert mixtures.bounded(trajectory) is trajectory
+    assert mixtures.bounded(()) == ()
+
+
+def test_a_long_trajectory_is_thinned_evenly_and_keeps_its_ends():
+    kept = [frame.iteration for frame in mixtures.bounded(frames(2000))]
+    assert len(kept) == mixtures.MAX_FRAMES
+    assert (kept[0], kept[-1]) == (0, 1999)
+    assert set(np.diff(kept)) <= {4, 5}
+
+
+def test_a_trajectory_of_large_mixtures_is_bounded_in_bytes(monkeypatch):
+    monkeypatch.setattr(mixtures, "MAX_TRAJECTORY_BYTES", 3 * SIZE)
+    assert len(mixtures.bounded(frames(100))) == 3
+    monkeypatch.setattr(mixtures, "MAX_TRAJECTORY_BYTES", 1)
+    assert [f.iteration for f in mixtures.bounded(frames(100))] == [0, 99]
+
+
+def test_a_trajectory_spans_blocks(monkeypatch):
+    monkeypatch.setattr("service.storage.codec.BLOCK_BYTES", 1000)
+    blocks = list(mixtures.encode_trajectory(frames(20)))
+    assert len(blocks) > 3
+    decoded = mixtures.decode_trajectory(blocks, "full")
+    assert [frame.iteration for frame in decoded] == list(range(20))
+
+
+@pytest.mark.parametrize("n_arrays", [0, 1, 2, 4])
+def test_another_number_of_arrays_is_no_mixture(n_arrays):
+    value = encode_array(np.ones(1)) * n_arrays
+    with pytest.raises(CorruptValueError):
+        mixtures.decode_mixture(value, "full")
+
+
+def test_arrays_that_do_not_fit_together_are_no_mixture():
+    value = encode_array(np.ones(1)) * 3
+    with pytest.raises(CorruptValueError):
+        mixtures.decode_mixture(value, "full")
+    with pytest.raises(CorruptValueError):
+        mixtures.decode_trajectory([value], "full")
+
+
+def test_the_cache_forgets_what_was_not_asked_for_longest():
+    cache = mixtures.MixtureCache(max_bytes=2 * SIZE)
+    for model_id in ("a", "b"):
+        cache.put(model_id, "1", a_mixture())
+    cache.get("a", "1")
+    cache.put("c", "1", a_mixture())
+    assert [cache.get(model_id, "1") is None for model_id in "abc"] == [
+        False,
+        True,
+        False,
+    ]
+
+
+def test_the_cache_is_empty_rather_than_too_large():
+    cache = mixtures.MixtureCache(max_bytes=SIZE - 1)
+    cache.put("a", "1", a_mixture())
+    assert len(cache) == 0
+
+
+def test_the_cache_knows_the_same_id_with_other_parameters_apart():
+    cache = mixtures.MixtureCache()
+    cache.put("a", "1", a_mixture())
+    assert cache.get("a", "2") is None
+
+
+def test_a_mixture_put_twice_counts_once():
+    cache = mixtures.MixtureCache(max_bytes=2 * SIZE)
+    for model_id in ("a", "b", "b", "b"):
+        cache.put(model_id, "1", a_mixture())
+    assert len(cache) == 2
