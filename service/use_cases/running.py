@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import gmm_engine
-from gmm_engine import FitResult, FitStatus
+from gmm_engine import FitResult
 from gmm_engine.errors import EngineError
 from service.domain.datasets import Dataset
 from service.domain.fits import Failure, Fit, Progress
@@ -101,7 +101,7 @@ class _Reporter:
 
     def on_iteration(self, state: gmm_engine.IterationState) -> bool:
         self.progress = Progress(
-            state.iteration, state.log_likelihood, state.start, state.n_starts
+            state.iteration, state.log_likelihood, state.start + 1, state.n_starts
         )
         self.pending.append(_event(state))
         if self.monotonic() >= self.due:
@@ -120,7 +120,7 @@ def _event(state: gmm_engine.IterationState) -> dict[str, object]:
     event: dict[str, object] = {
         "iteration": state.iteration,
         "log_likelihood": state.log_likelihood,
-        "start": state.start,
+        "start": state.start + 1,
         "n_starts": state.n_starts,
     }
     mixture = state.mixture
@@ -151,7 +151,7 @@ def _describe(fit: Fit, dataset: Dataset, result: FitResult, clock: Clock) -> Mo
         bic=deviance + mixture.n_parameters * math.log(n_samples),
         aic=deviance + 2 * mixture.n_parameters,
         n_iter=result.n_iter,
-        converged=result.status is FitStatus.CONVERGED,
+        converged=result.converged,
         fit_status=result.status.name.lower(),
         fit_id=fit.id,
         provenance=Provenance(
