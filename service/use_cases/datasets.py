@@ -54,5 +54,5 @@ def content_hash(rows: FloatArray) -> str:
     """Hash of the numbers alone: equal tables have equal hashes in every format."""
     digest = hashlib.sha256(f"{rows.shape[0]}x{rows.shape[1]}:".encode())
     # Adding zero turns -0.0 into 0.0, which compares equal and must hash equal.
-    digest.update(memoryview((rows + 0.0).astype("<f8", copy=False)).cast("B"))
+    digest.update((rows + 0.0).astype("<f8", copy=False).data)
     return f"sha256:{digest.hexdigest()}"
