@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from service.domain.datasets import Dataset
 from service.domain.fits import Fit, FitEvent, FitRequest, FitState
 from service.domain.pages import Page, PageRequest
 from service.errors import InvalidRequestError, Place
@@ -29,7 +28,8 @@ class FitService:
 
     def submit(self, request: FitRequest) -> Fit:
         """Accept a fit and return its record at once; a worker runs it."""
-        _require_enough_samples(request, self.datasets.get(request.dataset_id))
+        dataset = self.datasets.get(request.dataset_id)
+        require_enough_samples(request.n_components, dataset.n_samples)
         if request.random_state is None:
             # Chosen here, not by the worker: every attempt must draw the same start.
             request = replace(request, random_state=self.new_seed())
@@ -92,11 +92,11 @@ class FitService:
         return len(waiting)
 
 
-def _require_enough_samples(request: FitRequest, dataset: Dataset) -> None:
-    if request.n_components > dataset.n_samples:
+def require_enough_samples(n_components: int, n_samples: int) -> None:
+    """Raise InvalidRequestError when there are fewer rows than components."""
+    if n_components > n_samples:
         detail = (
-            f"n_components is {request.n_components}, but the dataset has only "
-            f"{dataset.n_samples} rows; ask for at most one component per row."
+            f"n_components is {n_components}, but the dataset has only "
+            f"{n_samples} rows; ask for at most one component per row."
         )
-        place = Place(detail, pointer="/n_components")
-        raise InvalidRequestError(detail, [place])
+        raise InvalidRequestError(detail, [Place(detail, pointer="/n_components")])

@@ -11,8 +11,16 @@ from gmm_engine.types import FloatArray
 from service.domain.models import FittedModel, Model
 from service.domain.pages import Page, PageRequest
 from service.domain.tables import ArrayResult, Table
-from service.errors import InvalidRequestError, Place, WrongFeaturesError
+from service.errors import (
+    InvalidRequestError,
+    Place,
+    TooLargeError,
+    WrongFeaturesError,
+)
 from service.ports import Clock, ModelRepository
+
+# Half a gigabyte of float64: a few rows of a wide result are many numbers.
+_MAX_RESULT_NUMBERS = 64_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +90,7 @@ class ModelService:
     def predict_proba(self, model_id: str, table: Table) -> ArrayResult:
         """Return the responsibility of each component for each row."""
         mixture, rows = self._ask(model_id, table)
+        _require_room(len(rows), mixture.n_components, "/data")
         columns = tuple(f"component_{k}" for k in range(mixture.n_components))
         return ArrayResult({"probabilities": mixture.predict_proba(rows)}, columns)
 
@@ -103,6 +112,7 @@ class ModelService:
         """Draw rows from the mixture, with the component each came from."""
         model = self.models.get(model_id)
         mixture = self.models.mixture(model_id)
+        _require_room(n_samples, mixture.n_features, "/n_samples")
         samples, labels = mixture.sample(n_samples, random_state)
         features = model.columns or tuple(
             f"feature_{j}" for j in range(mixture.n_features)
@@ -118,6 +128,15 @@ class ModelService:
                 f"{n_features}; send {mixture.n_features} numbers in each row."
             )
         return mixture, table.rows
+
+
+def _require_room(n_rows: int, n_columns: int, pointer: str) -> None:
+    if n_rows * n_columns > _MAX_RESULT_NUMBERS:
+        detail = (
+            f"The result would have {n_rows} rows of {n_columns} numbers; ask for at "
+            f"most {_MAX_RESULT_NUMBERS // n_columns} rows at a time."
+        )
+        raise TooLargeError(detail, [Place(detail, pointer)])
 
 
 def _mixture(parameters: Parameters) -> GaussianMixture:

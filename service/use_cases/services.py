@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from service.domain.fits import Fit, FitRequest
+from service.domain.tables import Table
 from service.use_cases.datasets import DatasetService
-from service.use_cases.fits import FitService
+from service.use_cases.fits import FitService, require_enough_samples
 from service.use_cases.models import ModelService
 from service.use_cases.renderings import RenderingService
 
@@ -18,3 +22,15 @@ class Services:
     fits: FitService
     models: ModelService
     renderings: RenderingService
+
+    def submit_fit(self, table: Table | None, parameters: Mapping[str, Any]) -> Fit:
+        """Accept a fit of a table, which becomes a dataset, or of a stored dataset.
+
+        `parameters` are the fields of `FitRequest`. What can be refused is refused
+        before the table is stored.
+        """
+        if table is None:
+            return self.fits.submit(FitRequest(**parameters))
+        require_enough_samples(parameters["n_components"], len(table.rows))
+        dataset = self.datasets.create(table)
+        return self.fits.submit(FitRequest(dataset_id=dataset.id, **parameters))

@@ -1,0 +1,1 @@
+"""HTTP: requests are translated at this edge, decided in the use cases."""

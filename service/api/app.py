@@ -1,0 +1,72 @@
+"""The Flask app: everything the API is, put together; nothing global."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from service.api.datasets import datasets_blueprint
+from service.api.docs import docs_blueprint
+from service.api.drains import register_drains
+from service.api.events import EventStreams
+from service.api.fits import fits_blueprint
+from service.api.headers import register_security_headers
+from service.api.health import health_blueprint
+from service.api.json import OrjsonProvider
+from service.api.metrics import RequestMetrics, metrics_blueprint
+from service.api.models import models_blueprint
+from service.api.openapi import Api
+from service.api.options import ApiOptions
+from service.api.problems import register_problem_handlers
+from service.api.queries import queries_blueprint
+from service.api.renderings import renderings_blueprint
+from service.api.request_ids import register_request_ids
+from service.api.site import site_blueprint
+from service.ports import Readiness
+from service.use_cases.services import Services
+
+
+def create_app(
+    services: Callable[[], Services],
+    readiness: Readiness,
+    options: ApiOptions | None = None,
+) -> Flask:
+    """Return the app; `services` is asked in each request for those of its tenant."""
+    options = options or ApiOptions()
+    app = Flask("service.api", static_folder=None)
+    app.json = OrjsonProvider(app)
+    # A redirect would be an HTML page; such a path is simply not there.
+    app.url_map.merge_slashes = False
+    metrics = RequestMetrics(CollectorRegistry())
+    streams = EventStreams(options.max_event_streams)
+    app.extensions["event_streams"] = streams
+
+    # After a request these run in reverse: what is logged and counted comes last.
+    metrics.register(app)
+    register_request_ids(app)
+    register_security_headers(app)
+    register_drains(app, options)
+    register_problem_handlers(app)
+
+    api = Api(app)
+    for blueprint in (
+        datasets_blueprint(services, options),
+        fits_blueprint(services, options, streams),
+        models_blueprint(services, options),
+        queries_blueprint(services, options),
+        renderings_blueprint(services, options),
+        health_blueprint(readiness, options),
+        metrics_blueprint(metrics, options),
+        docs_blueprint(options),
+    ):
+        api.register_blueprint(blueprint)
+    app.register_blueprint(site_blueprint())
+    return app
+
+
+def close_event_streams(app: Flask) -> None:
+    """End all open event streams soon, so that the server can stop."""
+    streams: EventStreams = app.extensions["event_streams"]
+    streams.close()

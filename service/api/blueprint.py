@@ -1,0 +1,182 @@
+"""flask-smorest's blueprint with our way of reading, refusing and describing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, ParamSpec, TypeVar
+
+import flask_smorest  # type: ignore[import-untyped]  # it has no type hints
+from flask import Response
+from marshmallow import Schema
+
+from service.api.negotiation import negotiate
+from service.api.openapi import PROBLEM_RESPONSES, binary, query_parameters
+from service.api.options import ApiOptions
+from service.api.parsing import JSON, RequestParser
+from service.domain.tables import ArrayResult
+from service.tables import READABLE, WRITABLE, write
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+AnySchema = Schema | type[Schema] | dict[str, str]
+
+# Below this a result is sent in one piece, with its length.
+_MAX_UNSTREAMED_BYTES = 2**20
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """Views of one noun; a view's name is its operationId, its docstring its summary.
+
+    Order of decorators: route, problems, what comes in, what goes out.
+    """
+
+    def __init__(
+        self, name: str, options: ApiOptions, *, description: str, url_prefix: str = ""
+    ) -> None:
+        super().__init__(
+            name, __name__, url_prefix=url_prefix or None, description=description
+        )
+        self.ARGUMENTS_PARSER = RequestParser(options)
+
+    def get(self, rule: str) -> Decorator:
+        return self._operation(rule, "GET")
+
+    def post(self, rule: str) -> Decorator:
+        return self._operation(rule, "POST")
+
+    def patch(self, rule: str) -> Decorator:
+        return self._operation(rule, "PATCH")
+
+    def delete(self, rule: str) -> Decorator:
+        return self._operation(rule, "DELETE")
+
+    def _operation(self, rule: str, method: str) -> Decorator:
+        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
+            documented = self.doc(operationId=view.__name__)(view)
+            documented = self.problems(500, 503)(documented)
+            registered: Callable[..., Any] = self.route(rule, methods=[method])(
+                documented
+            )
+            return registered
+
+        return decorator
+
+    def problems(self, *statuses: int) -> Decorator:
+        """Document the problems a view may answer with."""
+
+        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
+            for status in statuses:
+                name = PROBLEM_RESPONSES[status].name
+                view = self.alt_response(status, response=name)(view)
+            return view
+
+        return decorator
+
+    def doc(self, **kwargs: Any) -> Decorator:
+        """Add to the description of an operation."""
+        decorator: Decorator = super().doc(**kwargs)
+        return decorator
+
+    def no_content(self, status: int, description: str) -> Decorator:
+        """Document an answer without a body beside the usual one."""
+        decorator: Decorator = self.alt_response(status, description=description)
+        return decorator
+
+    def arguments(
+        self, schema: AnySchema, location: str = "json", **kwargs: Any
+    ) -> Decorator:
+        """Pass the checked JSON object, or query, to the view."""
+        inner = super().arguments(schema, location=location, **kwargs)
+        statuses = (422,) if location == "query" else (400, 413, 415, 422)
+        return lambda view: self.problems(*statuses)(inner(view))
+
+    def upload(self, schema: Schema, example: Mapping[str, object]) -> Decorator:
+        """Pass a table and its parameters to the view, in whatever format sent."""
+        content: dict[str, Any] = {
+            media_type: {"schema": binary(media_type)}
+            for media_type in READABLE
+            if media_type != JSON
+        }
+        content = {JSON: {"schema": schema, "example": example}} | content
+
+        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(view)
+            def parsed(*args: Any, **kwargs: Any) -> Any:
+                arguments = self.ARGUMENTS_PARSER.parse(schema, location="upload")
+                return view(*args, arguments, **kwargs)
+
+            documented = self.doc(
+                requestBody={"required": True, "content": content},
+                parameters=query_parameters(schema),
+            )(parsed)
+            return self.problems(400, 413, 415, 422)(documented)
+
+        return decorator
+
+    def response(
+        self,
+        status: int,
+        schema: AnySchema | None = None,
+        *,
+        description: str,
+        content_type: str = JSON,
+        headers: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> Decorator:
+        """Answer with what the view returns, if the client accepts it."""
+        inner = super().response(
+            status,
+            schema,
+            description=description,
+            content_type=content_type,
+            headers={name: name for name in headers} or None,
+            **kwargs,
+        )
+
+        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
+            respond: Callable[..., Any] = inner(view)
+
+            @wraps(respond)
+            def accepted(*args: Any, **kwargs: Any) -> Any:
+                negotiate([content_type])
+                return respond(*args, **kwargs)
+
+            if status == HTTPStatus.NO_CONTENT:
+                return respond
+            return self.problems(406)(accepted)
+
+        return decorator
+
+    def array_response(self, schema: AnySchema, description: str) -> Decorator:
+        """Answer with the ArrayResult of the view, in the format asked for."""
+
+        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(view)
+            def respond(*args: Any, **kwargs: Any) -> Response:
+                media_type = negotiate(WRITABLE)
+                return _array_answer(view(*args, **kwargs), media_type)
+
+            documented: Callable[..., Any] = respond
+            for media_type in WRITABLE:
+                is_json = media_type == JSON
+                documented = self.alt_response(
+                    200,
+                    schema=schema if is_json else binary(media_type),
+                    content_type=media_type,
+                    description=description,
+                    headers={"Vary": "Vary"},
+                    success=True,
+                )(documented)
+            return self.problems(406)(documented)
+
+        return decorator
+
+
+def _array_answer(result: ArrayResult, media_type: str) -> Response:
+    pieces = write(result, media_type)
+    size_bytes = sum(array.nbytes for array in result.arrays.values())
+    body = b"".join(pieces) if size_bytes <= _MAX_UNSTREAMED_BYTES else pieces
+    return Response(body, mimetype=media_type, headers={"Vary": "Accept"})

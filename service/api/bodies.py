@@ -1,0 +1,141 @@
+"""Bodies of requests: read once, bounded as sent and as inflated, never trusted."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import time
+import zlib
+from collections.abc import Callable
+from typing import Any, BinaryIO, Protocol
+
+from flask import Request
+
+from service.api.options import ApiOptions
+from service.errors import (
+    MalformedBodyError,
+    ServiceError,
+    TooLargeError,
+    UnsupportedMediaTypeError,
+)
+
+_CHUNK_BYTES = 64 * 1024
+
+
+def open_body(request: Request, options: ApiOptions) -> BinaryIO:
+    """Return the inflated body as a stream that raises when a bound is passed."""
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", "x-gzip"):
+        raise UnsupportedMediaTypeError(
+            f"The Content-Encoding {encoding[:60]!r} is not read here; send the body "
+            "with gzip or without any encoding."
+        )
+    if (request.content_length or 0) > options.max_body_bytes:
+        raise _too_large(options.max_body_bytes)
+    sent = _BoundedStream(
+        request.stream, options.max_body_bytes, _too_large, _broken_transfer
+    )
+    if encoding == "identity":
+        return io.BufferedReader(sent, _CHUNK_BYTES)
+    inflated = _BoundedStream(
+        gzip.GzipFile(fileobj=io.BufferedReader(sent, _CHUNK_BYTES)),
+        options.max_inflated_bytes,
+        _inflates_too_large,
+        _broken_gzip,
+    )
+    return io.BufferedReader(inflated, _CHUNK_BYTES)
+
+
+def read_json_body(request: Request, options: ApiOptions) -> bytes:
+    """Return a whole JSON body; its bound is lower than that of tables."""
+    body = open_body(request, options).read(options.max_json_bytes + 1)
+    if len(body) > options.max_json_bytes:
+        raise TooLargeError(
+            f"A JSON body may have {options.max_json_bytes} bytes; send a larger table "
+            "as application/x-npy or application/vnd.apache.parquet."
+        )
+    return body
+
+
+def drain(request: Request, options: ApiOptions) -> None:
+    """Read what is left of a refused body, within bounds.
+
+    A client that still sends while the connection closes sees a broken pipe, not
+    the answer.
+    """
+    deadline = time.monotonic() + options.max_drain_seconds
+    left = options.max_drained_bytes
+    try:
+        while left > 0 and time.monotonic() < deadline:
+            chunk = request.stream.read(min(left, _CHUNK_BYTES))
+            if not chunk:
+                return
+            left -= len(chunk)
+    except Exception:
+        # The answer stands; whatever ended the body is no longer of interest.
+        return
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class _BoundedStream(io.RawIOBase):
+    """A stream that refuses to give more than `limit` bytes."""
+
+    def __init__(
+        self,
+        source: _Readable,
+        limit: int,
+        too_large: Callable[[int], ServiceError],
+        broken: Callable[[Exception], ServiceError],
+    ) -> None:
+        self._source, self._limit, self._left = source, limit, limit
+        self._too_large, self._broken = too_large, broken
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        try:
+            # One byte more than allowed, to tell "just fits" from "too large".
+            chunk = self._source.read(min(len(buffer), self._left + 1))
+        except ServiceError:
+            raise
+        except Exception as error:
+            # What a server raises for broken framing has no common base class.
+            raise self._broken(error) from error
+        if len(chunk) > self._left:
+            raise self._too_large(self._limit)
+        self._left -= len(chunk)
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+
+def _too_large(limit: int) -> ServiceError:
+    return TooLargeError(
+        f"A body may have {limit} bytes as sent; compress it with gzip, send it as "
+        "application/vnd.apache.parquet, or send fewer rows."
+    )
+
+
+def _inflates_too_large(limit: int) -> ServiceError:
+    return TooLargeError(
+        f"A body may have {limit} bytes once inflated; send fewer rows."
+    )
+
+
+def _broken_transfer(error: Exception) -> ServiceError:
+    return MalformedBodyError(
+        "The body ended before it was complete, or its chunks are broken; send it "
+        "again as a whole."
+    )
+
+
+def _broken_gzip(error: Exception) -> ServiceError:
+    known = isinstance(error, EOFError | OSError | zlib.error)
+    reason = str(error) if known else "it cannot be inflated"
+    return MalformedBodyError(
+        f"The body is not valid gzip ({reason[:100]}); compress it again, "
+        "or send it without Content-Encoding."
+    )

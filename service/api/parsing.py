@@ -1,0 +1,127 @@
+"""From a request to the checked arguments of a view: query, JSON object or table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from flask import Request, request
+from marshmallow import RAISE, Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+
+from service.api.bodies import open_body, read_json_body
+from service.api.options import ApiOptions
+from service.errors import (
+    InvalidRequestError,
+    Place,
+    UnsupportedMediaTypeError,
+)
+from service.tables import READABLE, parse_json, read_table
+
+JSON = "application/json"
+
+
+class RequestParser(FlaskParser):
+    """Loads strictly: unknown names and mistyped values are refused with a place.
+
+    The location `upload` is a table: a JSON object with `data`, or the table's bytes
+    with the other fields as query parameters.
+    """
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {"query": RAISE, "json": RAISE, "upload": RAISE}  # noqa: RUF012
+
+    def __init__(self, options: ApiOptions) -> None:
+        super().__init__()
+        self.options = options
+        self.__location_map__ = self.__location_map__ | {"upload": self.load_upload}
+
+    def load_querystring(self, req: Request, schema: Schema) -> dict[str, object]:
+        return _typed_query(req, schema)
+
+    def load_json(self, req: Request, schema: Schema) -> dict[str, object]:
+        _refuse_query(req)
+        if req.mimetype != JSON:
+            raise _unsupported(req, [JSON])
+        return self._json_object(req)
+
+    def load_upload(self, req: Request, schema: Schema) -> dict[str, object]:
+        query = _typed_query(req, schema)
+        if req.mimetype == JSON:
+            return _merged(self._json_object(req), query)
+        if req.mimetype not in READABLE:
+            raise _unsupported(req, READABLE)
+        body = open_body(req, self.options)
+        table = read_table(body, req.content_type or "", self.options.table_limits)
+        return query | {"data": table}
+
+    def handle_error(
+        self, error: ValidationError, req: Request, schema: Schema, **_: Any
+    ) -> NoReturn:
+        places = list(_places(next(iter(error.messages_dict.values())), ""))
+        raise InvalidRequestError(_summary(places), places) from error
+
+    def _json_object(self, req: Request) -> dict[str, object]:
+        value = parse_json(read_json_body(req, self.options))
+        if not isinstance(value, dict):
+            detail = "The body is JSON, but no object; send an object {…}."
+            raise InvalidRequestError(detail, [Place(detail, pointer="")])
+        return value
+
+
+def points_into_query(pointer: str) -> bool:
+    """Tell whether a field came, or should have come, as a query parameter."""
+    name = pointer.removeprefix("/")
+    return "/" not in name and (name in request.args or request.mimetype != JSON)
+
+
+def _typed_query(req: Request, schema: Schema) -> dict[str, object]:
+    typed: dict[str, object] = {}
+    for name, values in req.args.lists():
+        if len(values) > 1:
+            raise ValidationError({name: [f"{name} is given twice; give it once."]})
+        field = schema.fields.get(name)
+        from_text = getattr(field, "from_text", str)
+        if field is not None and field.metadata.get("x-body-only"):
+            raise ValidationError({name: [f"{name} belongs into a JSON body."]})
+        typed[name] = from_text(values[0])
+    return typed
+
+
+def _refuse_query(req: Request) -> None:
+    for name in req.args:
+        raise ValidationError({name: ["No query parameters are known here."]})
+
+
+def _merged(body: dict[str, object], query: dict[str, object]) -> dict[str, object]:
+    for name in query:
+        if name in body:
+            message = f"{name} is given in the body and in the query; give it once."
+            raise ValidationError({name: [message]})
+    return body | query
+
+
+def _unsupported(req: Request, readable: Sequence[str]) -> UnsupportedMediaTypeError:
+    got = f"is {req.mimetype[:60]!r}" if req.mimetype else "is missing"
+    return UnsupportedMediaTypeError(
+        f"The Content-Type {got}; send one of {', '.join(readable)}."
+    )
+
+
+def _places(messages: object, pointer: str) -> Iterator[Place]:
+    if isinstance(messages, dict):
+        for name, inner in messages.items():
+            step = "" if name == "_schema" else f"/{_escaped(str(name))}"
+            yield from _places(inner, pointer + step)
+    elif isinstance(messages, list):
+        for message in messages:
+            yield Place(str(message), pointer)
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _summary(places: list[Place]) -> str:
+    if len(places) == 1:
+        return places[0].detail
+    return f"{len(places)} fields are not allowed as they are; `errors` lists each."

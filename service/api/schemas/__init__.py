@@ -1,0 +1,1 @@
+"""Schemas of what comes in and goes out; `openapi.yaml` is exported from them."""

@@ -1,0 +1,51 @@
+"""What all schemas of requests, and all of answers, have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields
+
+
+class RequestSchema(Schema):
+    """A request: unknown fields are refused, and the answer names the known ones."""
+
+    class Meta:
+        register = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        known = ", ".join(self.fields)
+        self.error_messages["unknown"] = f"This name is not known here; use {known}."
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        messages = field_obj.error_messages
+        messages["required"] = f"{field_name} is missing; give it."
+        messages["null"] = f"{field_name} is null; give a value, or leave it out."
+
+
+class AnswerSchema(Schema):
+    """An answer: every field is always there, null where it has no value."""
+
+    class Meta:
+        register = False
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        field_obj.required = True
+
+
+def page_schema(item: type[Schema], name: str) -> type[Schema]:
+    """Return the schema of a page of such items."""
+    return type(
+        f"{name}PageSchema",
+        (AnswerSchema,),
+        {
+            "items": fields.List(fields.Nested(item)),
+            "next": fields.String(
+                allow_none=True,
+                metadata={
+                    "description": "The cursor of the next page; null on the last."
+                },
+            ),
+        },
+    )

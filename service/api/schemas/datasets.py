@@ -1,0 +1,90 @@
+"""Schemas of datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, validates_schema
+
+from service.api.fields import Rows, Timestamp, name_field
+from service.api.options import ApiOptions
+from service.api.schemas.base import AnswerSchema, RequestSchema, page_schema
+
+ROWS_DESCRIPTION = "The rows of the table: lists of numbers, all equally long."
+
+
+def dataset_request_schema(options: ApiOptions) -> RequestSchema:
+    class DatasetRequestSchema(RequestSchema):
+        data = Rows(
+            options.table_limits,
+            required=True,
+            metadata={"description": ROWS_DESCRIPTION, "x-body-only": True},
+        )
+        name = name_field(metadata={"description": "A name for people."})
+        columns = fields.List(
+            name_field(),
+            metadata={"description": "A name for each feature.", "x-body-only": True},
+        )
+
+        @validates_schema
+        def one_name_per_feature(self, data: Mapping[str, Any], **_: Any) -> None:
+            columns = data.get("columns")
+            if columns is None:
+                return
+            n_features = data["data"].rows.shape[1]
+            if len(columns) != n_features or len({*columns} - {None}) != n_features:
+                raise ValidationError(
+                    f"The rows have {n_features} features; give {n_features} "
+                    "different names, or leave columns out.",
+                    "columns",
+                )
+
+    return DatasetRequestSchema()
+
+
+def table_request_schema(options: ApiOptions) -> RequestSchema:
+    """Return the schema of a table that is asked about, and not stored."""
+
+    class TableRequestSchema(RequestSchema):
+        data = Rows(
+            options.table_limits,
+            required=True,
+            metadata={"description": ROWS_DESCRIPTION, "x-body-only": True},
+        )
+
+    return TableRequestSchema()
+
+
+class DatasetSchema(AnswerSchema):
+    """What is known of a stored table."""
+
+    id = fields.String()
+    name = fields.String(allow_none=True)
+    n_samples = fields.Integer()
+    n_features = fields.Integer()
+    columns = fields.List(fields.String(), allow_none=True)
+    content_hash = fields.String(
+        metadata={"description": "Equal for equal tables, in whatever format sent."}
+    )
+    size_bytes = fields.Integer()
+    created_at = Timestamp()
+
+
+DatasetPageSchema = page_schema(DatasetSchema, "Dataset")
+
+DATASET_REQUEST_EXAMPLE = {
+    "name": "two heaps",
+    "columns": ["width", "height"],
+    "data": [[0.1, 0.2], [0.3, 0.1], [4.9, 5.2], [5.1, 4.8]],
+}
+DATASET_EXAMPLE = {
+    "id": "d4k2x7",
+    "name": "two heaps",
+    "n_samples": 4,
+    "n_features": 2,
+    "columns": ["width", "height"],
+    "content_hash": "sha256:6f0c…",
+    "size_bytes": 64,
+    "created_at": "2026-01-31T12:00:00.000Z",
+}

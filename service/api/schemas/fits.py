@@ -1,0 +1,216 @@
+"""Schemas of fits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields, validates_schema
+
+from gmm_engine.initialization import INITIALIZATIONS
+from service.api.fields import (
+    Choice,
+    Finite,
+    Number,
+    Rows,
+    Timestamp,
+    Whole,
+    covariance_type_field,
+    id_field,
+    name_field,
+)
+from service.api.options import ApiOptions
+from service.api.schemas.base import AnswerSchema, RequestSchema, page_schema
+from service.api.schemas.datasets import ROWS_DESCRIPTION
+from service.domain.fits import FitRequest, FitState
+
+# The defaults are written once, in the domain.
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(FitRequest)}
+
+
+def _described(name: str, description: str) -> dict[str, Any]:
+    return {"description": description, "default": _DEFAULTS[name]}
+
+
+def fit_request_schema(options: ApiOptions) -> RequestSchema:
+    class FitRequestSchema(RequestSchema):
+        data = Rows(
+            options.table_limits,
+            metadata={
+                "description": f"{ROWS_DESCRIPTION} Stored as a dataset.",
+                "x-body-only": True,
+            },
+        )
+        dataset_id = id_field(metadata={"description": "A stored dataset."})
+        n_components = Whole(
+            1,
+            options.max_components,
+            required=True,
+            metadata={"description": "How many Gaussians; at most one per row."},
+        )
+        covariance_type = covariance_type_field()
+        init = Choice(
+            tuple(INITIALIZATIONS),
+            metadata=_described("init", "How a start is chosen."),
+        )
+        n_init = Whole(
+            1,
+            options.max_starts,
+            metadata=_described("n_init", "Starts tried; the best is kept."),
+        )
+        tol = Number(
+            0,
+            1e6,
+            metadata=_described(
+                "tol",
+                "EM ends when an iteration gains less mean log-likelihood per row.",
+            ),
+        )
+        max_iter = Whole(
+            1,
+            options.max_iterations,
+            metadata=_described("max_iter", "Iterations of a start at most."),
+        )
+        reg_covar = Number(
+            0,
+            1e300,
+            metadata=_described(
+                "reg_covar", "Added to the variances, so that none is zero."
+            ),
+        )
+        random_state = Whole(
+            0,
+            2**32 - 1,
+            allow_none=True,
+            metadata={"description": "The seed; one is chosen where there is none."},
+        )
+        model_name = name_field(metadata={"description": "A name for the model."})
+
+        @validates_schema(skip_on_field_errors=False)
+        def one_source(self, data: Mapping[str, Any], **_: Any) -> None:
+            if "data" in data and "dataset_id" in data:
+                raise ValidationError(
+                    "Both data and dataset_id are given; give one of them.",
+                    "dataset_id",
+                )
+
+        @validates_schema
+        def some_source(self, data: Mapping[str, Any], **_: Any) -> None:
+            if "data" not in data and "dataset_id" not in data:
+                raise ValidationError(
+                    "Neither data nor dataset_id is given; give one of them.", "data"
+                )
+
+    return FitRequestSchema()
+
+
+def wait_schema(options: ApiOptions) -> RequestSchema:
+    class WaitSchema(RequestSchema):
+        wait = Number(
+            0,
+            options.max_wait_seconds,
+            load_default=0.0,
+            metadata={
+                "description": "Seconds to wait for the end of the fit; "
+                "the answer comes as soon as it ended."
+            },
+        )
+
+    return WaitSchema()
+
+
+class ParametersSchema(AnswerSchema):
+    """What was asked for."""
+
+    dataset_id = fields.String()
+    n_components = fields.Integer()
+    covariance_type = fields.String()
+    init = fields.String()
+    n_init = fields.Integer()
+    tol = fields.Float()
+    max_iter = fields.Integer()
+    reg_covar = fields.Float()
+    random_state = fields.Integer(allow_none=True)
+    model_name = fields.String(allow_none=True)
+
+
+class ProgressSchema(AnswerSchema):
+    """How far EM is."""
+
+    iteration = fields.Integer()
+    log_likelihood = Finite(
+        allow_none=True, metadata={"description": "Summed over the rows, in nats."}
+    )
+    start = fields.Integer(metadata={"description": "Which start this is, from 1."})
+    n_starts = fields.Integer()
+
+
+class FailureSchema(AnswerSchema):
+    """Why the fit failed: a problem document."""
+
+    type = fields.Function(
+        lambda failure: f"/problems/{failure.code}", metadata={"type": "string"}
+    )
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    code = fields.String()
+
+
+class FitSchema(AnswerSchema):
+    """The record of a fit."""
+
+    id = fields.String()
+    status = fields.Enum(FitState, by_value=True)
+    request = fields.Nested(ParametersSchema)
+    progress = fields.Nested(ProgressSchema, allow_none=True)
+    attempt = fields.Integer(
+        metadata={"description": "How often a worker has started it."}
+    )
+    model_id = fields.String(
+        allow_none=True, metadata={"description": "Set once it succeeded."}
+    )
+    error = fields.Nested(FailureSchema, allow_none=True)
+    created_at = Timestamp()
+    started_at = Timestamp(allow_none=True)
+    finished_at = Timestamp(allow_none=True)
+
+
+FitPageSchema = page_schema(FitSchema, "Fit")
+
+FIT_REQUEST_EXAMPLE = {
+    "dataset_id": "d4k2x7",
+    "n_components": 2,
+    "covariance_type": "full",
+    "random_state": 0,
+    "model_name": "two heaps",
+}
+FIT_EXAMPLE = {
+    "id": "f7m3q9",
+    "status": "running",
+    "request": {
+        "dataset_id": "d4k2x7",
+        "n_components": 2,
+        "covariance_type": "full",
+        "init": "k-means++",
+        "n_init": 1,
+        "tol": 1e-4,
+        "max_iter": 500,
+        "reg_covar": 1e-6,
+        "random_state": 0,
+        "model_name": "two heaps",
+    },
+    "progress": {
+        "iteration": 3,
+        "log_likelihood": -12.5,
+        "start": 1,
+        "n_starts": 1,
+    },
+    "attempt": 1,
+    "model_id": None,
+    "error": None,
+    "created_at": "2026-01-31T12:00:00.000Z",
+    "started_at": "2026-01-31T12:00:00.010Z",
+    "finished_at": None,
+}
