@@ -16,7 +16,6 @@ from gmm_engine.types import FloatArray, IntArray
 from service.domain.models import Trajectory
 from service.rendering.geometry.ellipses import extents
 from service.rendering.geometry.identities import identities
-from service.rendering.geometry.mixtures import dense_covariances
 from service.rendering.geometry.projections import Projection, discriminant, identity
 from service.rendering.geometry.windows import Window, window_around
 
@@ -53,8 +52,7 @@ class View:
         n_features = rows.shape[1]
         projection = identity(n_features) if n_features <= 2 else discriminant(final)
         means = projection.points(final.means)
-        covariances = projection.covariances(dense_covariances(final))
-        rings = extents(means, covariances, OUTER_RING)
+        rings = extents(means, projection.covariances(final), OUTER_RING)
         return cls(projection, window_around(projection.points(rows), rings))
 
     @property
@@ -65,8 +63,7 @@ class View:
         return self.window.points(self.projection.points(X))
 
     def covariances(self, mixture: GaussianMixture) -> FloatArray:
-        projected = self.projection.covariances(dense_covariances(mixture))
-        return self.window.covariances(projected)
+        return self.window.covariances(self.projection.covariances(mixture))
 
 
 class Story:

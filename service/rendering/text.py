@@ -18,11 +18,11 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def log_likelihood_text(value: float) -> str:
-    """Return the value with two decimals, from a thousand million on as a power."""
+    """Return the value with two decimals, from a billion on as a power."""
     if not math.isfinite(value):
         return "undefined" if math.isnan(value) else f"{'−' if value < 0 else ''}∞"
     if abs(value) < 1e9:
-        return f"{value:,.2f}".replace("-", "−")
+        return f"{round(value, 2) + 0.0:,.2f}".replace("-", "−")  # + 0: no "−0.00"
     mantissa, exponent = f"{value:.6e}".split("e")
     power = str(int(exponent)).translate(_SUPERSCRIPTS)
     return f"{mantissa}×10{power}".replace("-", "−")

@@ -46,9 +46,8 @@ class MixturePlane:
         self._halo_rings = _lines(axes, colors=PAPER)
         self._rings = _lines(axes)
         self._crosses = Crosses(axes, styles)
-        self._numbers = [
-            _number(axes, style.number) for style in styles if style.number
-        ]
+        numbers = (style.number for style in styles if style.number)
+        self._numbers = [_number(axes, number) for number in numbers]
 
     def show(self, snapshot: Snapshot) -> Sequence[Artist]:
         """Return the artists that show this snapshot, the lowest first."""

@@ -6,6 +6,9 @@ import numpy as np
 
 from gmm_engine.types import FloatArray
 
+SINGLE_BAR = 0.5
+"""Width of the only bar where all values are equal, in a window of width one."""
+
 
 def component_densities(
     x: FloatArray, weights: FloatArray, means: FloatArray, variances: FloatArray
@@ -30,7 +33,7 @@ def histogram(x: FloatArray, at_most: int = 60) -> tuple[FloatArray, FloatArray]
     """
     low, high = float(x.min()), float(x.max())
     if high <= low:
-        low, high = low - 0.02, high + 0.02
+        low, high = low - SINGLE_BAR / 2, high + SINGLE_BAR / 2
     quartiles = np.quantile(x, [0.25, 0.75])
     width = 2 * float(quartiles[1] - quartiles[0]) / np.cbrt(len(x))
     n_bins = at_most if width <= 0 else int(np.ceil((high - low) / width))

@@ -1,8 +1,11 @@
-"""Moments of mixtures, whatever the structure of their covariances."""
+"""Moments and projections of mixtures, whatever the structure of their covariances.
+
+Structures that are small as stored are never expanded to (K, D, D) matrices, which for
+a thousand features would take gigabytes; all others go by `full_covariances`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,21 +13,39 @@ import numpy as np
 from gmm_engine import GaussianMixture
 from gmm_engine.types import FloatArray
 
-Expansion = Callable[[FloatArray, int, int], FloatArray]
 
-_EXPANSIONS: dict[str, Expansion] = {
-    "full": lambda covariances, k, d: covariances,
-    "tied": lambda covariances, k, d: np.broadcast_to(covariances, (k, d, d)),
-    "diag": lambda variances, k, d: variances[:, :, None] * np.eye(d),
-    "spherical": lambda variances, k, d: variances[:, None, None] * np.eye(d),
-}
+def projected_covariances(
+    mixture: GaussianMixture, directions: FloatArray
+) -> FloatArray:
+    """Return Aᵀ Σ_k A for directions A (D, d): (n_components, d, d)."""
+    covariances = mixture.covariances
+    n_components, n_axes = mixture.n_components, directions.shape[1]
+    match mixture.covariance_type:
+        case "tied":
+            projected = directions.T @ covariances @ directions
+            return np.broadcast_to(projected, (n_components, n_axes, n_axes))
+        case "diag":
+            return np.asarray((directions.T * covariances[:, None, :]) @ directions)
+        case "spherical":
+            return covariances[:, None, None] * (directions.T @ directions)
+        case _:
+            full = mixture.full_covariances()
+            return np.asarray(directions.T @ full @ directions)
 
 
-def dense_covariances(mixture: GaussianMixture) -> FloatArray:
-    """Return the covariances as matrices, (n_components, n_features, n_features)."""
-    expand = _EXPANSIONS[mixture.covariance_type]
-    covariances = np.asarray(mixture.covariances, dtype=np.float64)
-    return expand(covariances, *mixture.means.shape)
+def mean_covariance(mixture: GaussianMixture) -> FloatArray:
+    """Return Σ_k π_k Σ_k, (n_features, n_features)."""
+    weights, covariances = mixture.weights, mixture.covariances
+    match mixture.covariance_type:
+        case "tied":
+            return covariances
+        case "diag":
+            return np.diag(weights @ covariances)
+        case "spherical":
+            return float(weights @ covariances) * np.eye(mixture.means.shape[1])
+        case _:
+            full = mixture.full_covariances()
+            return np.asarray(np.tensordot(weights, full, axes=1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +72,5 @@ def moments(mixture: GaussianMixture) -> Moments:
     # A second pass takes away what rounding left in the mean far from the origin.
     mean = mean + weights @ (mixture.means - mean)
     centered = mixture.means - mean
-    return Moments(
-        mean=mean,
-        within=np.einsum("k,kij->ij", weights, dense_covariances(mixture)),
-        between=np.einsum("k,ki,kj->ij", weights, centered, centered),
-    )
+    between = (weights[:, None] * centered).T @ centered
+    return Moments(mean, mean_covariance(mixture), between)

@@ -12,7 +12,7 @@ import numpy as np
 
 from gmm_engine import GaussianMixture
 from gmm_engine.types import FloatArray
-from service.rendering.geometry.mixtures import moments
+from service.rendering.geometry.mixtures import moments, projected_covariances
 
 RANK_TOLERANCE = 1e-10
 """Directions with less than this share of the largest variance count as none."""
@@ -46,11 +46,9 @@ class Projection:
             return X
         return np.asarray((X - self.center) @ self.directions)
 
-    def covariances(self, covariances: FloatArray) -> FloatArray:
-        """Return Aᵀ Σ A for each Σ, (n, d, d)."""
-        if self.is_identity:
-            return covariances
-        return np.asarray(self.directions.T @ covariances @ self.directions)
+    def covariances(self, mixture: GaussianMixture) -> FloatArray:
+        """Return the components' covariances as projected, (n_components, d, d)."""
+        return projected_covariances(mixture, self.directions)
 
 
 def identity(n_features: int) -> Projection:

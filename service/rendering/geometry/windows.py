@@ -62,7 +62,7 @@ def _widened(low: FloatArray, high: FloatArray) -> Window:
 
 def _resolution(low: FloatArray, high: FloatArray) -> FloatArray:
     """Return the width below which float64 has too few steps for a picture."""
-    return np.asarray(1e-12 * np.maximum(np.abs(low), np.abs(high)))
+    return np.asarray(1e-14 * np.maximum(np.abs(low), np.abs(high)))
 
 
 def evenly_spaced(rows: FloatArray, at_most: int) -> FloatArray:
