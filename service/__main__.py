@@ -1,0 +1,135 @@
+"""The `gmm` command.
+
+Each command imports what it needs in its body: all of it together takes longer to
+import than a service may take to start.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import click
+
+from service import processes
+from service.errors import SchemaMismatchError, ServiceError, StorageUnavailableError
+from service.settings import Settings, SettingsError, as_markdown
+
+# From sysexits.h: what a script can tell apart.
+EXIT_UNAVAILABLE = 69
+EXIT_OS_ERROR = 71
+EXIT_CONFIG = 78
+
+
+class OneLineErrors(click.Group):
+    """Tells a mistake of the user, or of the surroundings, in one line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (SettingsError, SchemaMismatchError) as error:
+            _fail(error, EXIT_CONFIG)
+        except StorageUnavailableError as error:
+            _fail(error, EXIT_UNAVAILABLE)
+        except ServiceError as error:
+            _fail(error, 1)
+        except OSError as error:
+            _fail(error, EXIT_OS_ERROR)
+
+
+def _fail(error: Exception, code: int) -> NoReturn:
+    click.echo(f"gmm: {error}", err=True)
+    sys.exit(code)
+
+
+@click.group(
+    cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="gmm-service")
+def main() -> None:
+    """Fit, store and query Gaussian mixtures over HTTP.
+
+    Settings are GMM_* variables of the environment: see `gmm settings`.
+    """
+
+
+def _settings() -> Settings:
+    from service.logs import configure_logging
+
+    settings = Settings.from_environment()
+    configure_logging(settings.log_format, settings.log_level)
+    return settings
+
+
+def _child_of(
+    _context: click.Context, _option: click.Parameter, pid: int | None
+) -> None:
+    if pid is not None:
+        processes.die_with_parent(pid)
+
+
+# `gmm serve` passes its process id: its children must not outlive it.
+_parent_option: Callable[..., Callable[..., None]] = click.option(
+    "--parent",
+    type=int,
+    hidden=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_child_of,
+)
+
+
+@main.command()
+def serve() -> None:
+    """Start everything: the store, the API and the workers."""
+    from service.commands import serve
+
+    sys.exit(serve.run(_settings(), fatal_codes=frozenset({EXIT_CONFIG})))
+
+
+@main.command()
+@_parent_option
+@click.option("--fd", type=int, hidden=True, help="A socket that listens already.")
+def api(fd: int | None) -> None:
+    """Serve HTTP on GMM_HOST and GMM_PORT."""
+    from service.commands import api
+
+    api.run(_settings(), fd)
+
+
+@main.command()
+@_parent_option
+def worker() -> None:
+    """Fit what is queued, one fit at a time."""
+    from service.commands import worker
+
+    sys.exit(worker.run(_settings()))
+
+
+@main.command()
+@click.option("--status", is_flag=True, help="Only tell the versions.")
+@click.option("--dry-run", is_flag=True, help="Tell what would change; change nothing.")
+def migrate(status: bool, dry_run: bool) -> None:
+    """Bring what is stored up to this program's schema version."""
+    from service.commands import migrate
+
+    migrate.run(_settings(), status, dry_run)
+
+
+@main.command("warm-up")
+def warm_up() -> None:
+    """Fill the caches of compiled code and fonts, so that the first use is fast."""
+    from service.commands import warm_up
+
+    warm_up.run()
+
+
+@main.command()
+def settings() -> None:
+    """Print the table of all settings."""
+    click.echo(as_markdown())
+
+
+if __name__ == "__main__":
+    main(prog_name="gmm")

@@ -1,0 +1,116 @@
+"""The composition root: which adapter stands for which port is known only here."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+from gmm_engine.types import FloatArray
+from migrations.runner import require_current
+from service.domain.models import Trajectory
+from service.ports import FitRepository
+from service.settings import Settings
+from service.storage.connection import StoreClients
+from service.storage.datasets import RedisDatasetRepository
+from service.storage.fits import RedisFitRepository
+from service.storage.models import RedisModelRepository
+from service.use_cases.datasets import DatasetService
+from service.use_cases.fits import FitService
+from service.use_cases.models import ModelService
+from service.use_cases.renderings import RenderingService
+from service.use_cases.running import FitRunner
+from service.use_cases.services import Services
+from service.worker.queue import RqFitQueue
+
+DEFAULT_TENANT = "default"
+
+
+def new_id() -> str:
+    """An id that nobody can guess: 120 random bits in 24 letters and digits."""
+    return base64.b32encode(secrets.token_bytes(15)).decode().lower()
+
+
+def new_seed() -> int:
+    # Fits in the 53 bits that every JSON reader keeps.
+    return secrets.randbelow(2**32)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Everything of one process, wired together; made before a fork, usable after."""
+
+    settings: Settings
+    url: str
+    """Of the store."""
+    _services: dict[str, Services] = field(default_factory=dict)
+
+    @cached_property
+    def clients(self) -> StoreClients:
+        return StoreClients(self.url)
+
+    def services_for(self, tenant: str) -> Services:
+        if tenant not in self._services:
+            self._services[tenant] = self._wire(tenant)
+        return self._services[tenant]
+
+    def runner_for(self, tenant: str) -> FitRunner:
+        return FitRunner(self.fits_for(tenant), self._datasets(tenant), utc_now)
+
+    def fits_for(self, tenant: str) -> FitRepository:
+        settings = self.settings
+        return RedisFitRepository(
+            self.clients,
+            tenant,
+            _ttl(settings.fit_ttl_seconds),
+            _ttl(settings.model_ttl_seconds),
+        )
+
+    def tenants(self) -> Iterable[str]:
+        return (DEFAULT_TENANT,)
+
+    def check(self) -> None:
+        """Implements `service.ports.Readiness`."""
+        require_current(self.clients.ordinary)
+
+    def _wire(self, tenant: str) -> Services:
+        datasets, fits = self._datasets(tenant), self.fits_for(tenant)
+        models = RedisModelRepository(
+            self.clients, tenant, _ttl(self.settings.model_ttl_seconds)
+        )
+        queue = RqFitQueue(self.clients.ordinary, tenant)
+        return Services(
+            datasets=DatasetService(datasets, new_id, utc_now),
+            fits=FitService(fits, datasets, queue, new_id, new_seed, utc_now),
+            models=ModelService(models, new_id, utc_now),
+            renderings=RenderingService(models, datasets, LateAnimation()),
+        )
+
+    def _datasets(self, tenant: str) -> RedisDatasetRepository:
+        ttl = _ttl(self.settings.dataset_ttl_seconds)
+        return RedisDatasetRepository(self.clients, tenant, ttl)
+
+
+class LateAnimation:
+    """Implements `service.ports.AnimationRenderer`, and imports matplotlib when asked.
+
+    It takes longer to import than all the rest together.
+    """
+
+    def render(
+        self, trajectory: Trajectory, rows: FloatArray, columns: Sequence[str] | None
+    ) -> bytes:
+        from service.rendering import TrainingAnimation
+
+        return TrainingAnimation().render(trajectory, rows, columns)
+
+
+def _ttl(seconds: int) -> timedelta | None:
+    return timedelta(seconds=seconds) if seconds else None

@@ -1,0 +1,1 @@
+"""What each `gmm` command does; `service.__main__` reads the command line."""

@@ -1,0 +1,82 @@
+"""What processes of the service tell the operating system about themselves."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from functools import cache
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Ask the kernel to kill this process when its parent ends, however it ends.
+
+    Only Linux can; elsewhere a killed parent leaves its children behind.
+    """
+    if sys.platform != "linux":
+        return
+    _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # The parent may have ended before it was asked for.
+    if os.getppid() != parent_pid:
+        os._exit(1)
+
+
+def prefer_for_oom_killer() -> None:
+    """Let the kernel choose this process first when memory runs out."""
+    try:
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    except OSError:
+        return
+
+
+def limit_memory(size_bytes: int) -> None:
+    """Make allocations beyond `size_bytes` of private memory raise MemoryError."""
+    # RLIMIT_AS would count address space that threads and libraries only reserve.
+    resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
+
+
+def process_name(pid: int | None = None) -> str | None:
+    """A name that no other process ever has, on any machine; None: it is gone.
+
+    The boot, the pid namespace, the pid, and when the process started: a process id
+    alone is soon another's, and a container's is the same each time it starts.
+    """
+    pid = os.getpid() if pid is None else pid
+    try:
+        # The name in parentheses may hold spaces; `starttime` is the 22nd field.
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    if stat[0] in ("Z", "X"):
+        return None
+    return f"{_machine()}-{pid}-{stat[19]}"
+
+
+def is_gone(name: str) -> bool:
+    """Whether the process of that name has ended, as far as can be seen from here."""
+    machine, _, rest = name.partition("-")
+    pid = rest.partition("-")[0]
+    if machine != _machine() or not pid.isdigit():
+        return False
+    return process_name(int(pid)) != name
+
+
+@cache
+def _machine() -> str | None:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # "pid:[4026531836]": containers on one machine have one each.
+        namespace = Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        return None
+    return boot.replace("-", "") + "".join(filter(str.isdigit, namespace))
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)

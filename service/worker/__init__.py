@@ -1,0 +1,7 @@
+"""Background fits: RQ carries a tenant and a fit's id, the fit's record is the truth.
+
+queue     puts fits into RQ and takes them out again
+worker    the parent process: takes a job, forks a work-horse, watches it
+horse     the work-horse: computes one attempt of one fit, within its limits
+recovery  finds what dead workers left, and rebuilds the queue from the records
+"""

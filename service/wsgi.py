@@ -1,0 +1,106 @@
+"""The API as a WSGI app, and the server that runs it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from types import FrameType
+from typing import Any
+
+from flask import Flask
+
+# gunicorn has no type hints.
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+
+from service import processes
+from service.api.app import close_event_streams, create_app
+from service.api.options import ApiOptions
+from service.bootstrap import DEFAULT_TENANT, Wiring
+from service.settings import Settings
+from service.tables import TableLimits
+
+GRACEFUL_SECONDS = 7
+"""For requests under way when the server is stopped; `gmm serve` waits a bit longer."""
+_KEEPALIVE_SECONDS = 75
+_SILENT_SECONDS = 60
+"""Without a sign of life for so long, a process is replaced."""
+
+
+def make_app(wiring: Wiring) -> Flask:
+    """The Flask app of the default tenant."""
+    return create_app(
+        lambda: wiring.services_for(DEFAULT_TENANT),
+        wiring,
+        api_options(wiring.settings),
+    )
+
+
+def api_options(settings: Settings) -> ApiOptions:
+    return ApiOptions(
+        max_body_bytes=settings.max_body_bytes,
+        max_inflated_bytes=settings.max_inflated_bytes,
+        max_json_bytes=settings.max_json_bytes,
+        table_limits=TableLimits(
+            max_rows=settings.max_rows,
+            max_columns=settings.max_columns,
+            max_numbers=settings.max_numbers,
+        ),
+        max_components=settings.max_components,
+        max_iterations=settings.max_iterations,
+        max_starts=settings.max_starts,
+        max_samples=settings.max_samples,
+        max_wait_seconds=settings.max_wait_seconds,
+        max_waiting=settings.max_waiting,
+        max_event_streams=settings.max_event_streams,
+        max_renderings=settings.max_renderings,
+    )
+
+
+class ApiServer(BaseApplication):  # type: ignore[misc]
+    """gunicorn with one process of many threads, on a socket that listens already."""
+
+    def __init__(self, app: Flask, listener: socket.socket, settings: Settings) -> None:
+        self._app = app
+        self._listener = listener
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        options = {
+            "bind": f"fd://{self._listener.detach()}",
+            "worker_class": ApiWorker,
+            "threads": self._settings.api_threads,
+            "timeout": _SILENT_SECONDS,
+            "graceful_timeout": GRACEFUL_SECONDS,
+            "keepalive": _KEEPALIVE_SECONDS,
+            "logger_class": ApiLogger,
+            "control_socket_disable": True,
+            "post_fork": _post_fork,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._app
+
+
+class ApiWorker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's worker, which also ends what would not end by itself."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        close_event_streams(self.wsgi)
+        super().handle_exit(sig, frame)
+
+
+class ApiLogger(Logger):  # type: ignore[misc]
+    """gunicorn's messages go where all others go; the API logs requests itself."""
+
+    def setup(self, cfg: Any) -> None:
+        self.error_log.setLevel(logging.WARNING)
+        self.error_log.propagate = True
+
+
+def _post_fork(arbiter: Any, worker: Any) -> None:
+    processes.die_with_parent(arbiter.pid)
