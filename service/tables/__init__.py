@@ -11,7 +11,13 @@ from typing import BinaryIO
 
 from service.domain.tables import ArrayResult, Table
 from service.errors import NotAcceptableError, UnsupportedMediaTypeError
-from service.tables import csv_format, json_format, npy_format
+from service.tables import (
+    arrow_format,
+    csv_format,
+    json_format,
+    npy_format,
+    parquet_format,
+)
 from service.tables.limits import TableLimits
 from service.tables.mistakes import shown
 
@@ -43,11 +49,18 @@ WRITABLE: tuple[str, ...] = (
 _READERS: dict[str, Callable[[BinaryIO, str, TableLimits], Table]] = {
     "text/csv": csv_format.read,
     "application/x-npy": lambda body, _, limits: npy_format.read(body, limits),
+    "application/vnd.apache.parquet": (
+        lambda body, _, limits: parquet_format.read(body, limits)
+    ),
+    "application/vnd.apache.arrow.stream": (
+        lambda body, _, limits: arrow_format.read(body, limits)
+    ),
 }
 _WRITERS: dict[str, Callable[[ArrayResult], Iterator[bytes]]] = {
     "application/json": json_format.write,
     "text/csv": csv_format.write,
     "application/x-npy": npy_format.write,
+    "application/vnd.apache.arrow.stream": arrow_format.write,
 }
 
 

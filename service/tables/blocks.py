@@ -30,5 +30,4 @@ def columns_of(
 ) -> Iterator[FloatArray | IntArray]:
     """Yield some rows of each column of all arrays, contiguous and of its own type."""
     for array in arrays:
-        block = array[start:stop].reshape(stop - start, -1)
-        yield from np.ascontiguousarray(block.T)
+        yield from np.ascontiguousarray(np.atleast_2d(array[start:stop].T))

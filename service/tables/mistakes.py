@@ -118,7 +118,7 @@ def _not_finite_cell(number: float, row: int, column: int) -> Mistake:
     row, column = row + 1, column + 1
     place = f"Row {row}, column {column}"
     if np.isnan(number):
-        detail = f"{place} is NaN: {FILL_IN}."
+        detail = f"{place} is NaN or null: {FILL_IN}."
         return Mistake(Place(detail, row=row, column=column), is_missing=True)
     detail = f"{place} is infinite; send finite numbers only."
     return Mistake(Place(detail, row=row, column=column))
