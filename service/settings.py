@@ -191,7 +191,7 @@ def _read(name: str) -> Any:
     parsers: dict[type, Callable[..., Any]] = {
         int: env.int,
         float: env.float,
-        Path: env.path,
+        type(_STATE_DIR): env.path,
     }
     parse = parsers.get(type(declared.default), env.str)
     variable = _variable(name)
