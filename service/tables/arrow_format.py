@@ -108,7 +108,7 @@ def _check_claims(
     if claims.inflated_bytes > 16 * claims.n_rows * n_columns + _SLACK_BYTES:
         raise TooLargeError(
             f"A record batch of {claims.n_rows} rows says that it inflates to "
-            f"{claims.inflated_bytes} bytes, more than its numbers need. Write it again, "
-            "without compression."
+            f"{claims.inflated_bytes} bytes, more than its numbers need. Write it "
+            "again, without compression."
         )
     return claims.n_rows
