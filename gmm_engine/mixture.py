@@ -13,7 +13,7 @@ from gmm_engine.covariance import CovarianceStructure, Moments, structure_of
 from gmm_engine.errors import InvalidParametersError
 from gmm_engine.frame import Frame, powers_of_two
 from gmm_engine.kernels.density import Density, Parameters, prepare
-from gmm_engine.kernels.reference import log_evidence, log_joint
+from gmm_engine.kernels.reference import log_evidence, log_joint, normalize
 from gmm_engine.sources import ArraySource, Block
 from gmm_engine.types import AnyArray, FloatArray, IntArray
 
@@ -182,8 +182,8 @@ class GaussianMixture:
 
         def on_block(block: Block) -> None:
             joint = log_joint(self._density, block.rows)
-            joint -= log_evidence(joint)
-            np.exp(joint.T, out=probabilities[block.start : block.stop])
+            normalize(joint)
+            probabilities[block.start : block.stop] = joint.T
 
         _for_each_block(rows, on_block)
         return probabilities

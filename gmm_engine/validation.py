@@ -98,7 +98,8 @@ def require_spread(minima: FloatArray, maxima: FloatArray) -> None:
         column = int(np.flatnonzero(bad)[0])
         raise InvalidDataError(
             f"expected each feature of X to range over {SMALLEST:g} to {LARGEST:g}; "
-            f"column {column} ranges over {2 * half_range[column]:g}; rescale it",
+            f"column {column} goes from {minima[column]:g} to {maxima[column]:g}; "
+            "rescale it",
             argument="X",
             column=column,
         )

@@ -31,6 +31,20 @@ def log_evidence(log_joint: FloatArray) -> FloatArray:
     return np.asarray(np.log(np.exp(log_joint - largest).sum(axis=0)) + largest)
 
 
+def normalize(log_joint: FloatArray) -> FloatArray:
+    """Turn (K, B) into responsibilities in place, and return the log evidence.
+
+    Divided by their sum, not by exp of the log evidence: where a row is very far away
+    the logarithm of the sum is lost in rounding.
+    """
+    largest = log_joint.max(axis=0)
+    log_joint -= largest
+    np.exp(log_joint, out=log_joint)
+    total = log_joint.sum(axis=0)
+    log_joint /= total
+    return np.asarray(np.log(total) + largest)
+
+
 def accumulate(
     density: Density, rows: FloatArray, weights: FloatArray | None
 ) -> SufficientStatistics:
@@ -40,9 +54,8 @@ def accumulate(
     ----------
     Bishop (2006), eqs. 9.23-9.25, with moments about the current means.
     """
-    joint = log_joint(density, rows)
-    evidence = log_evidence(joint)
-    responsibilities = np.exp(joint - evidence)
+    responsibilities = log_joint(density, rows)
+    evidence = normalize(responsibilities)
     if weights is not None:
         responsibilities *= weights
         evidence = evidence * weights
