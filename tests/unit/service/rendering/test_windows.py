@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from service.rendering.geometry.windows import Window, evenly_spaced, window_around
+
+NOWHERE = (np.full((1, 2), np.inf), np.full((1, 2), -np.inf))
+
+
+def test_a_window_maps_its_corners_to_those_of_the_unit_square():
+    window = Window(np.array([-1.0, 1e8]), np.array([3.0, 1e8 + 1]))
+    assert_allclose(window.points(window.low), 0)
+    assert_allclose(window.points(window.high), 1)
+
+
+def test_covariances_change_as_the_points_do():
+    points = np.random.default_rng(0).normal(size=(500, 2))
+    window = Window(np.array([-1.0, 5.0]), np.array([3.0, 5.5]))
+    shown = window.covariances(np.cov(points.T))
+    assert_allclose(shown, np.cov(window.points(points).T), rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_all_points_are_shown_with_a_margin_at_any_scale(scale, offset):
+    points = (np.random.default_rng(0).normal(size=(500, 2)) + offset) * scale
+    shown = window_around(points, NOWHERE).points(points)
+    assert_allclose(shown.min(axis=0), 0.05 / 1.1, rtol=1e-6)
+    assert_allclose(shown.max(axis=0), 1 - 0.05 / 1.1, rtol=1e-6)
+
+
+def test_rings_widen_the_window_as_far_as_a_quarter_of_the_points_extent():
+    points = np.array([[0.0, 0.0], [1.0, 1.0]])
+    near = (np.array([[-0.1, -0.1]]), np.array([[1.1, 1.1]]))
+    far = (np.array([[-9.0, -9.0]]), np.array([[9.0, 9.0]]))
+    assert_allclose(window_around(points, near).widths, 1.2 * 1.1)
+    assert_allclose(window_around(points, far).widths, 1.5 * 1.1)
+
+
+def test_a_single_point_is_shown_with_its_rings():
+    point = np.array([[3.0, 4.0]])
+    window = window_around(point, (point - 0.002, point + 0.002))
+    assert_allclose(window.widths, 0.004 * 1.1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-100, 1e100, -5.0])
+def test_a_single_point_without_extent_is_in_the_middle(value):
+    point = np.full((1, 2), value)
+    window = window_around(point, (point, point))
+    assert_allclose(window.points(point), 0.5)
+
+
+def test_few_rows_are_all_shown_and_many_evenly():
+    rows = np.arange(100.0)[:, None]
+    assert evenly_spaced(rows, 100) is rows
+    assert evenly_spaced(rows, 4)[:, 0].tolist() == [0, 33, 66, 99]
