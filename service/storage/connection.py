@@ -67,7 +67,7 @@ def _options() -> dict[str, object]:
         # A refused or broken connection is tried again at once; after a timeout the
         # store is busy or stopped, and asking again would only make the caller wait.
         "retry": Retry(
-            ExponentialBackoff(cap=0.5, base=0.05), 3, (RedisConnectionError,)
+            ExponentialBackoff(cap=0.2, base=0.02), 2, (RedisConnectionError,)
         ),
         # The same answers from every server, and bytes: most values are raw numbers.
         "protocol": 2,

@@ -30,21 +30,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import IO
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, RedisError
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from service.errors import StorageUnavailableError
 from service.storage.sockets import remove_socket, socket_path, socket_path_for_new
 
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 """Reading a large append-only file takes its time."""
-ATTACH_SECONDS = 10.0
+ATTACH_SECONDS = 30.0
 STOP_SECONDS = 30.0
 
 _POLL_SECONDS = 0.01
@@ -59,7 +59,6 @@ class EmbeddedStore:
     def __init__(self, state_dir: Path) -> None:
         self._dir = state_dir.absolute()
         self._users: IO[bytes] | None = None
-        self._process: subprocess.Popen[bytes] | None = None
         self._owner_pid = 0
 
     @property
@@ -70,12 +69,7 @@ class EmbeddedStore:
         """Attach to the server of this folder, or start it; again after it died."""
         self._dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock():
-            running = (self._dir / "running").open("ab")
-            with running:
-                if _try_lock(running):
-                    self._start_server(running)
-                else:
-                    self._wait_until_ready(ATTACH_SECONDS)
+            self._require_server()
             if self._users is None:
                 self._users = (self._dir / "users").open("ab")
                 fcntl.flock(self._users, fcntl.LOCK_SH)
@@ -116,6 +110,27 @@ class EmbeddedStore:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    def _require_server(self) -> None:
+        """Return when a server answers; start one when none lives."""
+        was_started = False
+        deadline = time.monotonic() + ATTACH_SECONDS
+        while True:
+            with (self._dir / "running").open("ab") as running:
+                if _try_lock(running):
+                    if was_started:
+                        raise StorageUnavailableError(self._last_words())
+                    self._start_server(running)
+                    was_started = True
+                    deadline = time.monotonic() + START_SECONDS
+            if self._answers():
+                return
+            if time.monotonic() > deadline:
+                raise StorageUnavailableError(
+                    f"The store in {self._dir} runs but does not answer; see "
+                    "store.log there, end its process and start again."
+                )
+            time.sleep(_POLL_SECONDS)
+
     def _start_server(self, running: IO[bytes]) -> None:
         remove_socket(self._dir)
         log = self._dir / "store.log"
@@ -123,9 +138,8 @@ class EmbeddedStore:
             log.replace(self._dir / "store.log.1")
         command = _command(self._dir, socket_path_for_new(self._dir))
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 command,
-                cwd=self._dir,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -134,44 +148,26 @@ class EmbeddedStore:
                 # Ctrl-C is for us: we stop the server when all else has ended.
                 start_new_session=True,
             )
-        self._wait_until_ready(START_SECONDS)
+        # It may die long before us: somebody must take note, or it stays a zombie.
+        Thread(target=process.wait, name="embedded-store", daemon=True).start()
 
-    def _wait_until_ready(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                with self._client() as client:
-                    client.ping()
-                return
-            except (RedisConnectionError, BusyLoadingError) as error:
-                self._require_living(error)
-                if time.monotonic() > deadline:
-                    raise StorageUnavailableError(
-                        f"The store in {self._dir} runs but does not answer; see "
-                        "store.log there, end its process and start again."
-                    ) from error
-            except RedisError as error:
-                raise StorageUnavailableError(
-                    f"The store in {self._dir} does not answer as expected: {error}"
-                ) from error
-            time.sleep(_POLL_SECONDS)
+    def _answers(self) -> bool:
+        try:
+            with self._client() as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
 
-    def _require_living(self, error: RedisError) -> None:
-        if self._process is not None and self._process.poll() is not None:
-            log = (self._dir / "store.log").read_text(errors="replace").splitlines()
-            raise StorageUnavailableError(
-                f"The store in {self._dir} ended at once; the end of store.log there: "
-                + " | ".join(log[-3:])
-            ) from error
+    def _last_words(self) -> str:
+        log = (self._dir / "store.log").read_text(errors="replace").splitlines()
+        return (
+            f"The store in {self._dir} ended at once; the end of store.log there: "
+            + " | ".join(log[-3:])
+        )
 
     def _stop_server(self) -> None:
         with suppress(RedisError), self._client() as client:
             client.shutdown(nosave=True)
-        if self._process is not None:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_SECONDS)
-            self._process = None
-            return
         deadline = time.monotonic() + STOP_SECONDS
         while self._is_running() and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
@@ -183,6 +179,7 @@ class EmbeddedStore:
     def _client(self) -> Redis:
         return Redis(
             unix_socket_path=str(socket_path(self._dir)),
+            socket_timeout=1.0,
             retry=Retry(NoBackoff(), 0),
         )
 

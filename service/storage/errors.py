@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from service.errors import StorageFullError, StorageUnavailableError
 
@@ -16,9 +16,7 @@ def translate_redis_errors() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        # Servers tell it with the code OOM, which scripts of 6.2 wrap in a sentence;
-        # MISCONF is what a server answers whose disk took no more of its file.
-        if "OOM " in str(error) or "MISCONF" in str(error):
+        if _tells_of_a_full_store(error):
             raise StorageFullError(
                 "The store has no room left; nothing stored is lost. Delete datasets "
                 "or models, or give the store more memory or disk, and send it again."
@@ -26,3 +24,14 @@ def translate_redis_errors() -> Iterator[None]:
         raise StorageUnavailableError(
             "The store does not answer; send the request again in a few seconds."
         ) from error
+
+
+def _tells_of_a_full_store(error: RedisError) -> bool:
+    # Scripts of 6.2 wrap the code OOM in a sentence; MISCONF is what a server answers
+    # whose disk takes no more of its file.
+    message = str(error)
+    return (
+        isinstance(error, OutOfMemoryError)
+        or "-OOM " in message
+        or message.startswith("MISCONF ")
+    )

@@ -87,8 +87,9 @@ class Store:
 
     @translate_redis_errors()
     def run(self, commands: Sequence[Command]) -> list[Any]:
-        """Run commands as one transaction and return their answers."""
-        with self._clients.ordinary.pipeline(transaction=True) as pipeline:
+        """Run commands in one step and return their answers."""
+        is_one = len(commands) == 1
+        with self._clients.ordinary.pipeline(transaction=not is_one) as pipeline:
             for command in commands:
                 _queue(pipeline, command)
             return pipeline.execute()

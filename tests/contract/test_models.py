@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
-from gmm_engine import GaussianMixture
-from service.domain.models import FittedModel
+from gmm_engine import GaussianMixture, fit
+from service.domain.models import FittedModel, Frame
 from service.domain.pages import PageRequest
 from service.errors import ModelNotFoundError
 from tests.records import (
@@ -100,3 +101,31 @@ def test_a_second_model_with_the_same_id_is_refused(models):
     with pytest.raises(ValueError, match="expected a new id"):
         models.add(a_fitted_model(name="another"))
     assert models.get("m1") == a_model()
+
+
+@pytest.mark.parametrize("covariance_type", MIXTURES)
+def test_what_the_engine_fits_comes_back_as_the_same_parameters(
+    models, covariance_type
+):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 3)) + rng.normal(size=3)
+    result = fit(X, 3, covariance_type=covariance_type, random_state=0, max_iter=20)
+    frames = tuple(
+        Frame(frame.iteration, frame.log_likelihood, given(frame.mixture))
+        for frame in result.frames
+    )
+    model = a_model(covariance_type=covariance_type, n_components=3, n_features=3)
+    models.add(FittedModel(model, given(result.mixture), frames))
+    assert_same_mixture(models.mixture("m1"), given(result.mixture))
+    for found, expected in zip(models.trajectory("m1"), frames, strict=True):
+        assert_same_mixture(found.mixture, expected.mixture)
+
+
+def given(mixture):
+    """The mixture as its public constructor makes it: exactly symmetric."""
+    return GaussianMixture(
+        mixture.weights,
+        mixture.means,
+        mixture.covariances,
+        covariance_type=mixture.covariance_type,
+    )
