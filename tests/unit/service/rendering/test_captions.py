@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from service.rendering.captions import ROOM, axis_labels, footer
+from service.rendering.snapshots import Story
+from tests.unit.service.rendering.scenes import blobs
+
+
+def story(**scene):
+    drawn = blobs(**scene)
+    return Story(drawn.trajectory, drawn.rows)
+
+
+def test_one_and_two_features_are_named():
+    assert axis_labels(story().view, ["length", "width"]) == ["length", "width"]
+    assert axis_labels(story(n_features=1).view, None) == ["x1"]
+
+
+def test_projected_axes_say_what_they_are_and_what_goes_with_them():
+    view = story(n_features=4).view
+    labels = axis_labels(view, ["a", "b", "c", "d"])
+    strongest = "abcd"[np.abs(view.projection.correlations[:, 0]).argmax()]
+    assert labels[0].startswith(f"discriminant 1:  {strongest} +")
+    assert labels[1].startswith("discriminant 2:  ")
+
+
+def test_axes_that_separate_nothing_are_principal_components():
+    labels = axis_labels(story(n_features=4, n_components=2).view, None)
+    assert labels[0].startswith("discriminant 1:  x")
+    assert labels[1].startswith("principal comp. 1:  x")
+
+
+def test_long_names_leave_room_for_the_axis():
+    names = [letter * 100 for letter in "abcd"]
+    for label, room in zip(
+        axis_labels(story(n_features=4).view, names), ROOM, strict=True
+    ):
+        assert len(label) <= room
+
+
+@pytest.mark.parametrize(
+    ("scene", "words"),
+    [
+        ({"n_features": 1}, "black: sum of components · 300 points"),
+        ({"n_samples": 1, "n_components": 1}, "rings: 1σ and 2σ · 1 point"),
+        ({"n_components": 3}, "lines: means and their paths"),
+        ({"n_components": 13}, "crosses: means · rings: 1σ and 2σ · 300 points"),
+        ({"n_samples": 9000}, "9,000 points, shaded by density"),
+        ({"n_features": 3}, "±: correlation with the axis"),
+    ],
+)
+def test_the_footer_says_how_to_read_the_picture(scene, words):
+    told = story(**scene)
+    assert words in footer(told, n_samples=len(told.points))
+
+
+def test_the_footer_says_when_not_all_points_are_shown():
+    assert "1,000 points (300 of them shown)" in footer(story(), n_samples=1000)
