@@ -76,6 +76,7 @@ def rows_of(batch: Any, positions: Sequence[int]) -> FloatArray:
     # Arrow believes the lengths in the body until it is told to look.
     batch.validate(full=True)
     rows = np.empty((batch.num_rows, len(positions)))
-    for column, position in enumerate(positions):
-        rows[:, column] = batch.column(position).to_numpy(zero_copy_only=False)
+    with np.errstate(invalid="ignore"):  # Some NaN of float32 would warn.
+        for column, position in enumerate(positions):
+            rows[:, column] = batch.column(position).to_numpy(zero_copy_only=False)
     return rows

@@ -106,7 +106,7 @@ def _read_carefully(body: bytes, layout: Layout, limits: TableLimits) -> FloatAr
                 limits.check_shape(n_rows, layout.n_columns)
             if len(cells) == layout.n_columns:
                 try:
-                    row = [number(cell) for cell in cells]
+                    row = list(map(number, cells))
                     if math.isfinite(sum(row)) or all(map(math.isfinite, row)):
                         numbers.extend(row)
                         continue

@@ -57,8 +57,10 @@ def read(body: BinaryIO, limits: TableLimits) -> Table:
     rows = np.frombuffer(data, dtype).reshape(
         shape, order="F" if fortran_order else "C"
     )
-    # A copy: an array over the bytes could not be written to.
-    return checked_table(np.array(rows, dtype="<f8", order="C"), limits)
+    with np.errstate(invalid="ignore"):  # Some NaN of float32 would warn.
+        # A copy: an array over the bytes could not be written to.
+        numbers = np.array(rows, dtype="<f8", order="C")
+    return checked_table(numbers, limits)
 
 
 def write(result: ArrayResult) -> Iterator[bytes]:

@@ -1,27 +1,20 @@
-"""Tables in Parquet files (read only).
-
-The metadata at the end of the file, and then the headers of its pages, say how large
-it is; both are checked before anything is inflated.
-"""
+"""Tables in Parquet files (read only)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from service.domain.tables import Table
-from service.errors import MalformedBodyError, TooLargeError
+from service.errors import MalformedBodyError
 from service.tables.arrow_library import number_columns, pa, reading, rows_of
 from service.tables.limits import TableLimits
 from service.tables.mistakes import checked_table, no_numbers
-from service.tables.parquet_pages import inflated_sizes
+from service.tables.parquet_claims import check_claims
 
 _NAME = "Parquet file"
 _ROWS_PER_BATCH = 1 << 16
-_SLACK_BYTES = 4 << 20
-_SLACK_PAGES = 10_000
 
 
 def read(stream: BinaryIO, limits: TableLimits) -> Table:
@@ -38,7 +31,7 @@ def read(stream: BinaryIO, limits: TableLimits) -> Table:
     limits.check_shape(n_rows, len(columns))
     positions = [position for position, _ in columns]
     with reading(_NAME):
-        _check_pages(body, file.metadata, positions)
+        check_claims(body, n_rows, positions)
         batches = file.iter_batches(
             _ROWS_PER_BATCH,
             columns=[schema.field(position).name for position in positions],
@@ -50,36 +43,3 @@ def read(stream: BinaryIO, limits: TableLimits) -> Table:
     if n_rows == 0:
         raise no_numbers("rows")
     return checked_table(np.concatenate(blocks), limits, [name for _, name in columns])
-
-
-def _check_pages(body: bytes, metadata: Any, positions: Sequence[int]) -> None:
-    """Raise TooLargeError when a column would inflate to more than its numbers."""
-    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
-    if sum(group.num_rows for group in groups) != metadata.num_rows:
-        raise ValueError("row groups of another number of rows")
-    pages_left = _SLACK_PAGES + metadata.num_rows * len(positions) // 100
-    for group in groups:
-        for position in positions:
-            chunk = group.column(position)
-            if not 0 <= group.num_rows == chunk.num_values:
-                raise ValueError("a column of another number of rows")
-            start = chunk.data_page_offset
-            if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:
-                start = chunk.dictionary_page_offset
-            stop = start + chunk.total_compressed_size
-            if not 0 < start <= stop <= len(body):
-                raise ValueError("a column outside the file")
-            inflated_bytes = 0
-            for size in inflated_sizes(body, start, stop):
-                inflated_bytes += size
-                pages_left -= 1
-                if inflated_bytes > 16 * group.num_rows + _SLACK_BYTES:
-                    raise TooLargeError(
-                        f"The {group.num_rows} numbers of a column inflate to more "
-                        f"than {inflated_bytes} bytes. Write the Parquet file again."
-                    )
-                if pages_left < 0:
-                    raise TooLargeError(
-                        "The Parquet file has very many pages with few numbers. "
-                        "Write it again, with larger pages."
-                    )
