@@ -20,7 +20,7 @@ BEAT = (7, 7, 6)
 """15 frames a second; players round or slow down delays that they cannot keep."""
 LAST_DELAY = 200
 N_COLORS = 127
-"""One of 256 is left to the encoder: "as in the frame before"."""
+"""Seven bits, with one color left to the encoder for "as in the frame before"."""
 
 
 def delays(n_frames: int) -> list[int]:
@@ -30,7 +30,7 @@ def delays(n_frames: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedPalette:
-    """At most 255 colors, and the nearest of them to every color."""
+    """At most 127 colors, and the nearest of them to every color."""
 
     colors: NDArray[np.uint8]
     nearest: NDArray[np.uint8]
@@ -40,7 +40,7 @@ class SharedPalette:
     def of(cls, frames: Sequence[Pixels], pinned: Sequence[str]) -> Self:
         """Choose colors from the frames; the pinned ones are kept exactly.
 
-        The most frequent color is left out of the choice: paper would crowd out ink.
+        Paper is left out of the choice: it would crowd out ink.
         """
         fixed = np.unique(_bytes(pinned), axis=0)
         chosen = _octree(_inked(frames), N_COLORS - len(fixed))

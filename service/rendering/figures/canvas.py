@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from service.rendering.figures.layout import Box, Layout
+from service.rendering.figures.text import FONT
 from service.rendering.gif import Pixels
 from service.rendering.palettes import INK, PAPER
-from service.rendering.text import FONT
 
 
 class Canvas:

@@ -6,9 +6,9 @@ from typing import Literal
 
 from matplotlib.axes import Axes
 
+from service.rendering.figures.text import FONT
 from service.rendering.geometry.ticks import Ticks
 from service.rendering.palettes import FRAME, GRID, INK, QUIET_INK
-from service.rendering.text import FONT
 
 TICK_SIZE = 7.5
 LABEL_SIZE = 8.5

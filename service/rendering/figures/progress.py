@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from service.domain.models import Trajectory
 from service.rendering.figures.canvas import Canvas
 from service.rendering.figures.furniture import TICK_SIZE, label_axis, style_frame
+from service.rendering.figures.text import FONT
 from service.rendering.geometry.progress import progress_curve
 from service.rendering.geometry.ticks import whole_ticks
 from service.rendering.palettes import FRAME, INK, PAPER, QUIET_INK
-from service.rendering.text import FONT
 
 
 class ProgressStrip:

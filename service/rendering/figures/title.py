@@ -8,8 +8,8 @@ from matplotlib.artist import Artist
 
 from service.domain.models import Trajectory
 from service.rendering.figures.canvas import Canvas
+from service.rendering.figures.text import log_likelihood_text
 from service.rendering.snapshots import Snapshot
-from service.rendering.text import log_likelihood_text
 
 TITLE_SIZE = 11
 

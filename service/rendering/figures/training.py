@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from gmm_engine.types import FloatArray
 from service.domain.models import Trajectory
-from service.rendering.captions import axis_labels, footer
 from service.rendering.figures.canvas import Canvas
+from service.rendering.figures.captions import axis_labels, footer
 from service.rendering.figures.furniture import TICK_SIZE
 from service.rendering.figures.layout import Layout
 from service.rendering.figures.line import MixtureLine, line_plot
@@ -40,7 +40,7 @@ class TrainingFigure:
         self._plot = self._add_plot(axis_labels(self._story.view, columns))
         self._strip = progress_strip(self._canvas, trajectory)
         self._title = Title(self._canvas, trajectory)
-        self._add_footer(footer(self._story.view, len(rows), len(shown)))
+        self._add_footer(footer(self._story, len(rows)))
         self._canvas.freeze()
 
     def picture(self, index: int) -> Pixels:

@@ -33,7 +33,7 @@ def histogram(x: FloatArray, at_most: int = 60) -> tuple[FloatArray, FloatArray]
     """
     low, high = float(x.min()), float(x.max())
     if high <= low:
-        low, high = low - SINGLE_BAR / 2, high + SINGLE_BAR / 2
+        return np.array([1 / SINGLE_BAR]), low + SINGLE_BAR * np.array([-0.5, 0.5])
     quartiles = np.quantile(x, [0.25, 0.75])
     width = 2 * float(quartiles[1] - quartiles[0]) / np.cbrt(len(x))
     n_bins = at_most if width <= 0 else int(np.ceil((high - low) / width))

@@ -30,12 +30,11 @@ def progress_curve(
 
 
 def _n_skipped(values: FloatArray) -> int:
-    """Return how many first steps gain more than all steps after them."""
-    last = values[-1]
-    for n in range(min(MOST_SKIPPED, len(values) - 3)):
-        if not values[n + 1] - values[n] > last - values[n + 1]:
-            return n
-    return max(0, min(MOST_SKIPPED, len(values) - 3))
+    """Return how many first steps gain more than twice what all after them gain."""
+    at_most = max(0, min(MOST_SKIPPED, len(values) - 3))
+    gains, left = np.diff(values), values[-1] - values[1:]
+    dwarfing = gains[:at_most] > 2 * left[:at_most]
+    return at_most if dwarfing.all() else int(dwarfing.argmin())
 
 
 def _in_unit(values: FloatArray, shown: FloatArray) -> FloatArray:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.rendering.captions import ROOM, axis_labels, footer
+from service.rendering.figures.captions import ROOM, axis_labels, footer
 from service.rendering.snapshots import Story
 from tests.unit.service.rendering.scenes import blobs
 

@@ -1,6 +1,6 @@
 import pytest
 
-from service.rendering.text import (
+from service.rendering.figures.text import (
     LONGEST_NAME,
     axis_names,
     log_likelihood_text,

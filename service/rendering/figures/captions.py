@@ -8,8 +8,9 @@ import numpy as np
 
 from gmm_engine.types import FloatArray
 from service.rendering.figures.clouds import MOST_MARKERS
-from service.rendering.snapshots import View
-from service.rendering.text import axis_names, shortened
+from service.rendering.figures.text import axis_names, shortened
+from service.rendering.palettes import MANY
+from service.rendering.snapshots import Story, View
 
 ROOM = (75, 46)
 """For so many characters along the two axes."""
@@ -31,21 +32,23 @@ def axis_labels(view: View, columns: Sequence[str] | None) -> list[str]:
     ]
 
 
-def footer(view: View, n_samples: int, n_shown: int) -> str:
+def footer(story: Story, n_samples: int) -> str:
     """Return how to read the marks, and how the points are drawn."""
-    is_line = view.projection.n_axes == 1
-    marks = (
-        "crosses: means · filled: within 1σ and 2σ · black: sum of components"
-        if is_line
-        else "crosses, lines: means and their paths · rings: 1σ and 2σ"
-    )
+    n_shown = len(story.points)
+    is_line = story.view.n_axes == 1
+    if is_line:
+        marks = "crosses: means · filled: within 1σ and 2σ · black: sum of components"
+    elif story.n_clusters > MANY:
+        marks = "crosses: means · rings: 1σ and 2σ"
+    else:
+        marks = "crosses, lines: means and their paths · rings: 1σ and 2σ"
     points = "1 point" if n_samples == 1 else f"{n_samples:,} points"
     if n_shown > MOST_MARKERS and not is_line:
         points += ", shaded by density"
     if n_shown < n_samples:
         points += f" ({n_shown:,} of them shown)"
     parts = [marks, points]
-    if not view.projection.is_identity:
+    if not story.view.projection.is_identity:
         parts.append("±: correlation with the axis")
     return " · ".join(parts)
 
