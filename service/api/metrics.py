@@ -61,7 +61,8 @@ class RequestMetrics:
 
         @app.teardown_request
         def end(error: BaseException | None) -> None:
-            if "metrics_started" in g:
+            # Once only: a test client may tear a request down twice.
+            if g.pop("metrics_started", None) is not None:
                 self._in_flight.dec()
 
 

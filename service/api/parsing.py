@@ -16,7 +16,7 @@ from service.errors import (
     Place,
     UnsupportedMediaTypeError,
 )
-from service.tables import READABLE, parse_json, read_table
+from service.tables import parse_json, read_table
 
 JSON = "application/json"
 
@@ -48,8 +48,6 @@ class RequestParser(FlaskParser):
         query = _typed_query(req, schema)
         if req.mimetype == JSON:
             return _merged(self._json_object(req), query)
-        if req.mimetype not in READABLE:
-            raise _unsupported(req, READABLE)
         body = open_body(req, self.options)
         table = read_table(body, req.content_type or "", self.options.table_limits)
         return query | {"data": table}

@@ -66,12 +66,13 @@ class FitService:
     def watch(
         self, fit_id: str, after: str = FIRST_EVENT, beat_seconds: float = 15.0
     ) -> Iterator[FitEvent | Fit | None]:
-        """Yield the fit, then its events as they come, and at its end the fit.
+        """Yield the fit while it runs, its events as they come, at its end the fit.
 
         None is yielded when nothing happened for `beat_seconds`.
         """
         fit = self.fits.get(fit_id)
-        yield fit
+        if not fit.status.is_final:
+            yield fit
         while not fit.status.is_final:
             events = self.fits.events(fit_id, after, beat_seconds)
             if not events:

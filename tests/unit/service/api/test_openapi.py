@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.api.export import contract
+
+COMMITTED = Path(__file__).parents[4] / "openapi.yaml"
+PAGES = {"/", "/docs", "/docs/{asset}"}
+"""For people, not part of the contract."""
+
+
+@pytest.fixture(scope="module")
+def document():
+    return yaml.safe_load(contract())
+
+
+def operations(document):
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            if method != "parameters":
+                yield path, method, operation
+
+
+def test_the_committed_contract_is_that_of_the_code():
+    message = "openapi.yaml is out of date: run `make openapi`"
+    assert COMMITTED.read_text(encoding="utf-8") == contract(), message
+
+
+def test_every_route_is_in_the_contract(app, document):
+    documented = {(path, method.upper()) for path, method, _ in operations(document)}
+    routed = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method)
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert {route for route in routed if route[0] not in PAGES} == documented
+
+
+def test_every_operation_is_named_summed_up_and_tagged(document):
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(names)) == len(names)
+    for _, _, operation in operations(document):
+        assert operation["summary"].endswith(".")
+        assert operation["tags"]
+
+
+def test_every_operation_documents_its_problems(document):
+    for path, method, operation in operations(document):
+        statuses = set(operation["responses"])
+        assert statuses >= {"500", "503"}, path
+        if "requestBody" in operation:
+            assert statuses >= {"400", "413", "415", "422"}, path
+        if "_id}" in path:
+            assert "404" in statuses, path
+        if method == "post" and path in ("/v1/datasets", "/v1/fits", "/v1/models"):
+            assert "507" in statuses, path
+            assert "Location" in _success(operation)["headers"]
+
+
+def test_every_answer_documents_its_request_id(document):
+    for _, _, operation in operations(document):
+        for response in operation["responses"].values():
+            assert "$ref" in response or "X-Request-Id" in response["headers"]
+
+
+def test_tables_may_come_and_go_in_every_format(document):
+    predict = document["paths"]["/v1/models/{model_id}/predict"]["post"]
+    assert set(predict["requestBody"]["content"]) == {
+        "application/json",
+        "text/csv",
+        "application/x-npy",
+        "application/vnd.apache.parquet",
+        "application/vnd.apache.arrow.stream",
+    }
+    assert set(_success(predict)["content"]) == {
+        "application/json",
+        "text/csv",
+        "application/x-npy",
+        "application/vnd.apache.arrow.stream",
+    }
+
+
+def test_the_contract_is_served_as_it_is_exported(client):
+    answer = client.get("/openapi.yaml")
+    assert answer.mimetype == "application/yaml"
+    served = yaml.safe_load(answer.text)
+    assert served["openapi"] == "3.1.0"
+    assert client.get("/openapi.yaml").data == answer.data
+
+
+def test_the_reader_needs_nothing_from_elsewhere(client):
+    page = client.get("/docs")
+    assert page.mimetype == "text/html"
+    assert "://" not in page.text
+    (script,) = re.findall(r'src="(.*?)"', page.text)
+    asset = client.get(f"/{script}")
+    assert (asset.status_code, asset.mimetype) == (200, "text/javascript")
+    assert "max-age" in asset.headers["Cache-Control"]
+    policy = page.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "connect-src 'self';" in policy
+    assert "MIT License" in client.get("/docs/LICENSE.txt").text
+
+
+def test_the_first_page_links_to_what_there_is(client):
+    page = client.get("/")
+    for target in re.findall(r'href="([^:"]+)"', page.text):
+        assert client.get(f"/{target}").status_code == 200, target
+
+
+def _success(operation):
+    return next(
+        response
+        for status, response in operation["responses"].items()
+        if status.startswith("2")
+    )
