@@ -14,6 +14,7 @@ from service.errors import NotAcceptableError, UnsupportedMediaTypeError
 from service.tables import (
     arrow_format,
     csv_format,
+    json_documents,
     json_format,
     npy_format,
     parquet_format,
@@ -82,7 +83,7 @@ def parse_json(body: bytes) -> object:
 
     A number beyond float64 becomes an infinity; what uses it can say where it is.
     """
-    return json_format.parse(body)
+    return json_documents.parse(body)
 
 
 def table_from_json(

@@ -72,15 +72,20 @@ def _drained(sink: io.BytesIO) -> bytes:
 
 
 def _messages(body: bytes) -> Iterator[Any]:
+    source = pa.BufferReader(body)
     with reading(_NAME):
-        reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(body))
+        reader = pa.ipc.MessageReader.open_stream(source)
     while True:
         with reading(_NAME):
             try:
                 message = reader.read_next_message()
             except StopIteration:
-                return
+                break
         yield message
+    if source.tell() < len(body):
+        raise MalformedBodyError(
+            "The body goes on after the end of the Arrow stream; send one stream."
+        )
 
 
 def _schema(messages: Iterator[Any]) -> Any:

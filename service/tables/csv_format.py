@@ -22,7 +22,8 @@ from service.errors import MalformedBodyError, Place
 from service.tables.arrow_library import pa
 from service.tables.blocks import columns_of, row_blocks
 from service.tables.csv_cells import cell_mistake, row_place, strict_float
-from service.tables.csv_layout import Layout, layout_of, utf8
+from service.tables.csv_encoding import utf8
+from service.tables.csv_layout import Layout, layout_of
 from service.tables.limits import TableLimits
 from service.tables.mistakes import MAX_PLACES, Mistake, no_numbers, table_error
 

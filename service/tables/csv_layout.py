@@ -1,8 +1,7 @@
-"""How a CSV file is laid out: its encoding, its delimiter and its header row.
+"""How a CSV file is laid out: its delimiter and its header row.
 
 What RFC 4180 leaves open is decided here, and refused where it is ambiguous:
 
-- UTF-8 unless the Content-Type has another charset or the file a mark of UTF-16;
 - the delimiter is the one of comma, semicolon and tab that splits the first lines
   into equally many cells;
 - the first line is a header when none of its cells is a number, unless the
@@ -16,34 +15,14 @@ from __future__ import annotations
 
 import csv
 import re
-from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
-from email.message import Message
 
-from service.errors import (
-    InvalidTableError,
-    MalformedBodyError,
-    Place,
-    UnsupportedMediaTypeError,
-)
+from service.errors import InvalidTableError, MalformedBodyError, Place
 from service.tables.csv_cells import is_missing, is_number
+from service.tables.csv_encoding import count_lines, parameter
 from service.tables.limits import TableLimits
 from service.tables.mistakes import checked_names, shown
 
-_CHARSETS = {
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "us-ascii": "utf-8",
-    "ascii": "utf-8",
-    "utf-16": "utf-16",
-    "utf-16le": "utf-16-le",
-    "utf-16be": "utf-16-be",
-    "iso-8859-1": "latin-1",
-    "latin1": "latin-1",
-    "latin-1": "latin-1",
-    "iso-8859-15": "iso-8859-15",
-    "windows-1252": "cp1252",
-}
 _DELIMITERS = (",", ";", "\t")
 _NAMES = {",": "','", ";": "';'", "\t": "tab"}
 _SAMPLE_BYTES = 1 << 20
@@ -66,35 +45,13 @@ class Layout:
     """The byte where the lines with numbers begin."""
 
 
-def utf8(body: bytes, content_type: str) -> bytes:
-    """Return the file in UTF-8, without a byte order mark."""
-    charset = _parameter(content_type, "charset")
-    if charset is not None and charset not in _CHARSETS:
-        raise UnsupportedMediaTypeError(
-            f"The charset {shown(charset)} is not known; send UTF-8, or say "
-            f"charset= one of {', '.join(sorted(_CHARSETS))}."
-        )
-    encoding = _CHARSETS[charset or "utf-8"]
-    if charset is None and body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        encoding = "utf-16"
-    if encoding == "utf-8" and body.isascii():
-        return body
-    try:
-        text = body.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise MalformedBodyError(_not_in(encoding, body, error.start)) from error
-    if encoding == "utf-8":
-        return body.removeprefix(BOM_UTF8)
-    return text.removeprefix("\ufeff").encode()
-
-
 def layout_of(body: bytes, content_type: str, limits: TableLimits) -> Layout:
     """Return the layout of a CSV file in UTF-8."""
     _refuse_other_formats(body)
     blank = _match_end(_BLANK_LINES, body, 0)
     end = _match_end(_LINE, body, blank)
     line = body[blank:end].decode().rstrip("\r\n")
-    n_line = _count_lines(body[:blank]) + 1
+    n_line = count_lines(body[:blank]) + 1
     if not line.strip():
         detail = "The file is empty; send at least one row of numbers."
         raise InvalidTableError(detail, [Place(detail)])
@@ -107,26 +64,14 @@ def layout_of(body: bytes, content_type: str, limits: TableLimits) -> Layout:
     # Before the line is split: a line may have millions of cells.
     limits.check_columns(_QUOTED.sub("", line).count(delimiter) + 1)
     cells = _split(line, delimiter, n_line)
-    if not _is_header(cells, _parameter(content_type, "header"), n_line):
+    if not _is_header(cells, parameter(content_type, "header"), n_line):
         return Layout(delimiter, None, len(cells), 0, blank)
     return Layout(delimiter, checked_names(cells, limits), len(cells), n_line, end)
-
-
-def _parameter(content_type: str, name: str) -> str | None:
-    message = Message()
-    # Line breaks would make it more than one header.
-    message["Content-Type"] = " ".join(content_type.split())
-    value = message.get_param(name)
-    return value.strip().lower() if isinstance(value, str) else None
 
 
 def _match_end(pattern: re.Pattern[bytes], body: bytes, start: int) -> int:
     match = pattern.match(body, start)
     return match.end() if match else start
-
-
-def _count_lines(lines: bytes) -> int:
-    return len(lines.splitlines())
 
 
 def _refuse_other_formats(body: bytes) -> None:
@@ -204,12 +149,3 @@ def _is_header(cells: list[str], declared: str | None, n_line: int) -> bool:
             detail, [Place(detail, row=1, column=cells.index(words[0]) + 1)]
         )
     return bool(words)
-
-
-def _not_in(encoding: str, body: bytes, position: int) -> str:
-    line = _count_lines(body[: position + 1])
-    return (
-        f"Line {line} is not {encoding}: it has the byte 0x{body[position]:02x}. Save "
-        "the file as UTF-8, or say which encoding it has, for example "
-        "Content-Type: text/csv; charset=windows-1252."
-    )
