@@ -9,7 +9,6 @@ import numpy as np
 from gmm_engine.types import FloatArray
 from service.rendering.figures.clouds import MOST_MARKERS
 from service.rendering.figures.text import axis_names, shortened
-from service.rendering.palettes import MANY
 from service.rendering.snapshots import Story, View
 
 ROOM = (75, 46)
@@ -34,23 +33,24 @@ def axis_labels(view: View, columns: Sequence[str] | None) -> list[str]:
 
 def footer(story: Story, n_samples: int) -> str:
     """Return how to read the marks, and how the points are drawn."""
-    n_shown = len(story.points)
-    is_line = story.view.n_axes == 1
-    if is_line:
-        marks = "crosses: means · filled: within 1σ and 2σ · black: sum of components"
-    elif story.n_clusters > MANY:
-        marks = "crosses: means · rings: 1σ and 2σ"
-    else:
-        marks = "crosses, lines: means and their paths · rings: 1σ and 2σ"
-    points = "1 point" if n_samples == 1 else f"{n_samples:,} points"
-    if n_shown > MOST_MARKERS and not is_line:
-        points += ", shaded by density"
-    if n_shown < n_samples:
-        points += f" ({n_shown:,} of them shown)"
-    parts = [marks, points]
+    marks = (
+        "crosses: means · filled: within 1σ and 2σ · black: sum of components"
+        if story.view.n_axes == 1
+        else "crosses: means · rings: 1σ and 2σ"
+    )
+    parts = [marks, _points(story, n_samples)]
     if not story.view.projection.is_identity:
         parts.append("±: correlation with the axis")
     return " · ".join(parts)
+
+
+def _points(story: Story, n_samples: int) -> str:
+    n_shown = len(story.points)
+    points = "1 point" if n_samples == 1 else f"{n_samples:,} points"
+    if n_shown < n_samples:
+        points = f"{n_shown:,} of {points}"
+    is_shaded = n_shown > MOST_MARKERS and story.view.n_axes == 2
+    return f"density of {points}" if is_shaded else points
 
 
 def _directions(n_discriminants: int) -> list[str]:

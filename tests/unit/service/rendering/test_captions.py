@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
+from service.rendering.figures.canvas import Canvas
 from service.rendering.figures.captions import ROOM, axis_labels, footer
+from service.rendering.figures.furniture import TICK_SIZE
+from service.rendering.figures.layout import Layout
 from service.rendering.snapshots import Story
 from tests.unit.service.rendering.scenes import blobs
 
@@ -43,16 +46,23 @@ def test_long_names_leave_room_for_the_axis():
     [
         ({"n_features": 1}, "black: sum of components · 300 points"),
         ({"n_samples": 1, "n_components": 1}, "rings: 1σ and 2σ · 1 point"),
-        ({"n_components": 3}, "lines: means and their paths"),
-        ({"n_components": 13}, "crosses: means · rings: 1σ and 2σ · 300 points"),
-        ({"n_samples": 9000}, "9,000 points, shaded by density"),
+        ({}, "crosses: means · rings: 1σ and 2σ · 300 points"),
+        ({"n_samples": 9000}, "density of 9,000 points"),
         ({"n_features": 3}, "±: correlation with the axis"),
     ],
 )
 def test_the_footer_says_how_to_read_the_picture(scene, words):
-    told = story(**scene)
-    assert words in footer(told, n_samples=len(told.points))
+    drawn = story(**scene)
+    assert words in footer(drawn, n_samples=len(drawn.points))
 
 
 def test_the_footer_says_when_not_all_points_are_shown():
-    assert "1,000 points (300 of them shown)" in footer(story(), n_samples=1000)
+    assert "300 of 1,000 points" in footer(story(), n_samples=1000)
+
+
+def test_the_longest_footer_fits_below_the_plot():
+    layout = Layout(640, 480)
+    words = footer(story(n_samples=200_000, n_features=3), n_samples=10_000_000)
+    canvas = Canvas(layout)
+    text = canvas.text(0, 0, words, TICK_SIZE)
+    assert canvas.width_of(text) <= layout.plot.width
