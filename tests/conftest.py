@@ -34,15 +34,21 @@ def valkey_store_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def redis_store_url() -> Iterator[str]:
-    """The address of Debian's redis-server."""
+def redis_binary() -> Path:
+    """Debian's redis-server."""
     binary = shutil.which("redis-server")
     if binary is None:
         missing = "redis-server is missing (apt-get install redis-server)"
         if os.environ.get("GMM_TEST_REQUIRE_ALL") == "1":
             pytest.fail(missing)
         pytest.skip(missing)
-    with running_server(Path(binary)) as url:
+    return Path(binary)
+
+
+@pytest.fixture(scope="session")
+def redis_store_url(redis_binary: Path) -> Iterator[str]:
+    """The address of Debian's redis-server."""
+    with running_server(redis_binary) as url:
         yield url
 
 
