@@ -1,4 +1,4 @@
-"""The encoding of a CSV file.
+"""The encoding of a CSV file, unless it is another kind of file.
 
 UTF-8, unless the Content-Type has another charset or the file a mark of UTF-16.
 """
@@ -26,9 +26,27 @@ _CHARSETS = {
     "windows-1252": "cp1252",
 }
 
+_MAGICS = {
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\x1f\x8b": "a gzip file (send Content-Encoding: gzip)",
+    b"\x93NUMPY": "an npy file",
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"\xff\xff\xff\xff": "an Arrow stream",
+    b'{"': "JSON",
+    b"{\n": "JSON",
+    b"[[": "JSON",
+    b"[\n": "JSON",
+    b"<!": "HTML",
+    b"<html": "HTML",
+    b"<?xml": "XML",
+}
+
 
 def utf8(body: bytes, content_type: str) -> bytes:
     """Return the file in UTF-8, without a byte order mark."""
+    _refuse_other_formats(body)
     charset = parameter(content_type, "charset")
     if charset is not None and charset not in _CHARSETS:
         raise UnsupportedMediaTypeError(
@@ -50,6 +68,7 @@ def utf8(body: bytes, content_type: str) -> bytes:
 
 
 def parameter(content_type: str, name: str) -> str | None:
+    """Return a parameter of a Content-Type in small letters, None without it."""
     message = Message()
     # Line breaks would make it more than one header.
     message["Content-Type"] = " ".join(content_type.split())
@@ -58,7 +77,17 @@ def parameter(content_type: str, name: str) -> str | None:
 
 
 def count_lines(lines: bytes) -> int:
+    """Return the number of lines, which end in CR, LF or both."""
     return len(lines.splitlines())
+
+
+def _refuse_other_formats(body: bytes) -> None:
+    for magic, name in _MAGICS.items():
+        if body.startswith(magic):
+            raise MalformedBodyError(
+                f"The body is not CSV but looks like {name}; "
+                "send the right Content-Type, or CSV."
+            )
 
 
 def _not_in(encoding: str, body: bytes, position: int) -> str:

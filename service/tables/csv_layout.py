@@ -47,7 +47,6 @@ class Layout:
 
 def layout_of(body: bytes, content_type: str, limits: TableLimits) -> Layout:
     """Return the layout of a CSV file in UTF-8."""
-    _refuse_other_formats(body)
     blank = _match_end(_BLANK_LINES, body, 0)
     end = _match_end(_LINE, body, blank)
     line = body[blank:end].decode().rstrip("\r\n")
@@ -72,28 +71,6 @@ def layout_of(body: bytes, content_type: str, limits: TableLimits) -> Layout:
 def _match_end(pattern: re.Pattern[bytes], body: bytes, start: int) -> int:
     match = pattern.match(body, start)
     return match.end() if match else start
-
-
-def _refuse_other_formats(body: bytes) -> None:
-    for magic, name in _MAGICS.items():
-        if body.startswith(magic):
-            raise MalformedBodyError(
-                f"The body is not CSV but looks like {name}; "
-                "send the right Content-Type, or CSV."
-            )
-
-
-_MAGICS = {
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"\x1f\x8b": "a gzip file (send Content-Encoding: gzip)",
-    b"\x93NUMPY": "an npy file",
-    b"PAR1": "a Parquet file",
-    b"ARROW1": "an Arrow file",
-    b"{": "JSON",
-    b"[": "JSON",
-    b"<": "HTML or XML",
-}
 
 
 def _delimiter(sample: bytes) -> str:
