@@ -33,7 +33,11 @@ def open_body(request: Request, options: ApiOptions) -> BinaryIO:
     if (request.content_length or 0) > options.max_body_bytes:
         raise _too_large(options.max_body_bytes)
     sent = _BoundedStream(
-        request.stream, options.max_body_bytes, _too_large, _broken_transfer
+        request.stream,
+        options.max_body_bytes,
+        _too_large,
+        _broken_transfer,
+        announced=request.content_length or 0,
     )
     if encoding == "identity":
         return io.BufferedReader(sent, _CHUNK_BYTES)
@@ -81,7 +85,7 @@ class _Readable(Protocol):
 
 
 class _BoundedStream(io.RawIOBase):
-    """A stream that refuses to give more than `limit` bytes."""
+    """A stream that gives neither more than `limit` nor less than `announced`."""
 
     def __init__(
         self,
@@ -89,9 +93,11 @@ class _BoundedStream(io.RawIOBase):
         limit: int,
         too_large: Callable[[int], ServiceError],
         broken: Callable[[Exception], ServiceError],
+        announced: int = 0,
     ) -> None:
         self._source, self._limit, self._left = source, limit, limit
         self._too_large, self._broken = too_large, broken
+        self._announced = announced
 
     def readable(self) -> bool:
         return True
@@ -108,6 +114,9 @@ class _BoundedStream(io.RawIOBase):
         if len(chunk) > self._left:
             raise self._too_large(self._limit)
         self._left -= len(chunk)
+        if not chunk and self._limit - self._left < self._announced:
+            # gunicorn ends the stream like this when the client goes away.
+            raise self._broken(EOFError())
         buffer[: len(chunk)] = chunk
         return len(chunk)
 

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gmm_engine
+from service.domain.fits import FitEventKind, FitRequest, FitState
+from service.domain.tables import Table
+from service.errors import (
+    CorruptValueError,
+    ModelNotFoundError,
+    StorageFullError,
+    StorageUnavailableError,
+)
+from tests.unit.service.use_cases.conftest import heaps
+
+
+def test_a_run_fit_succeeds_with_the_model_that_the_engine_finds(town, fit):
+    finished = town.runner.run(fit.id)
+    assert finished.status is FitState.SUCCEEDED
+    assert finished.attempt == 1
+    found = town.model_service.get(finished.model_id)
+    expected = gmm_engine.fit(heaps().rows, n_components=2, random_state=42)
+    np.testing.assert_allclose(found.mixture.means, expected.mixture.means)
+    model = found.model
+    assert model.log_likelihood == pytest.approx(expected.log_likelihoods[-1])
+    assert model.bic == pytest.approx(expected.mixture.bic(heaps().rows))
+    assert model.aic == pytest.approx(expected.mixture.aic(heaps().rows))
+    assert model.columns == ("width", "height")
+    assert model.fit_id == fit.id
+    assert model.provenance.seed == 42
+    assert model.provenance.engine_version == gmm_engine.__version__
+
+
+def test_the_trajectory_begins_with_the_start_and_ends_with_the_model(town, fit):
+    model_id = town.runner.run(fit.id).model_id
+    trajectory = town.models.trajectory(model_id)
+    assert trajectory[0].iteration == 0
+    last = trajectory[-1].mixture
+    np.testing.assert_allclose(last.means, town.models.mixture(model_id).means)
+
+
+def test_iterations_are_told_in_order_with_their_parameters(town, fit):
+    town.runner.run(fit.id)
+    events = town.fits.events(fit.id, "0", 0)
+    iterations = [e.payload for e in events if e.kind is FitEventKind.ITERATION]
+    numbers = [payload["iteration"] for payload in iterations]
+    assert numbers == sorted(numbers)
+    assert {payload["start"] for payload in iterations} == {1}
+    assert np.shape(iterations[-1]["covariances"]) == (2, 2, 2)
+    assert events[-1].kind is FitEventKind.STATUS
+
+
+def test_a_cancelled_fit_is_not_run(town, fit):
+    town.fit_service.cancel(fit.id)
+    assert town.runner.run(fit.id) is None
+
+
+def test_a_fit_cancelled_while_it_runs_stores_nothing(town, fit, monkeypatch):
+    report = town.fits.report
+
+    def cancel_then_report(*arguments):
+        town.fit_service.cancel(fit.id)
+        report(*arguments)
+
+    monkeypatch.setattr(town.fits, "report", cancel_then_report)
+    assert town.runner.run(fit.id) is None
+    assert town.fit_service.get(fit.id).status is FitState.CANCELLED
+    with pytest.raises(ModelNotFoundError):
+        town.model_service.get(f"m{fit.id}")
+
+
+def test_a_fit_taken_over_by_a_newer_attempt_stores_nothing(town, fit, monkeypatch):
+    rows = town.datasets.rows
+
+    def start_again_then_read(dataset_id):
+        monkeypatch.undo()
+        town.fits.start(fit.id, town.clock())
+        return rows(dataset_id)
+
+    monkeypatch.setattr(town.datasets, "rows", start_again_then_read)
+    assert town.runner.run(fit.id) is None
+    assert town.fit_service.get(fit.id).attempt == 2
+    assert town.fit_service.get(fit.id).status is FitState.RUNNING
+
+
+def test_a_fit_whose_dataset_is_gone_fails_with_that_code(town, fit, dataset):
+    town.dataset_service.delete(dataset.id)
+    failed = town.runner.run(fit.id)
+    assert failed.status is FitState.FAILED
+    assert failed.error.code == "dataset-not-found"
+    assert failed.model_id is None
+
+
+def test_a_fit_that_the_engine_refuses_fails_with_its_reason(town):
+    rows = np.array([[1.0], [1.0], [2.0], [2.0]])
+    dataset = town.dataset_service.create(Table(rows))
+    fit = town.fit_service.submit(FitRequest(dataset.id, 3))
+    failed = town.runner.run(fit.id)
+    assert failed.status is FitState.FAILED
+    assert failed.error.code == "fit-failed"
+    assert "2" in failed.error.detail
+
+
+def test_a_corrupt_dataset_fails_the_fit(town, fit, monkeypatch):
+    def fail(_):
+        raise CorruptValueError("The dataset is damaged.")
+
+    monkeypatch.setattr(town.datasets, "rows", fail)
+    assert town.runner.run(fit.id).error.code == "corrupt-value"
+
+
+@pytest.mark.parametrize(
+    "error", [StorageUnavailableError("away"), StorageFullError("full")]
+)
+def test_a_failing_store_is_not_blamed_on_the_fit(town, fit, monkeypatch, error):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr(town.datasets, "rows", fail)
+    with pytest.raises(type(error)):
+        town.runner.run(fit.id)
+    assert town.fit_service.get(fit.id).status is FitState.RUNNING
+
+
+def test_an_unexpected_error_fails_the_fit_and_is_raised(town, fit, monkeypatch):
+    def fail(_):
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(town.datasets, "rows", fail)
+    with pytest.raises(RuntimeError):
+        town.runner.run(fit.id)
+    error = town.fit_service.get(fit.id).error
+    assert error.code == "internal-error"
+    assert "secret" not in error.detail
+
+
+def test_the_same_request_gives_the_same_model(town, dataset):
+    requests = [FitRequest(dataset.id, 3, n_init=2, random_state=1) for _ in range(2)]
+    means = []
+    for request in requests:
+        model_id = town.runner.run(town.fit_service.submit(request).id).model_id
+        means.append(town.models.mixture(model_id).means)
+    np.testing.assert_array_equal(*means)
+
+
+def test_a_long_trajectory_is_thinned_but_keeps_its_ends(town, fit, monkeypatch):
+    monkeypatch.setattr("service.use_cases.running._MAX_STORED_TRAJECTORY_NUMBERS", 30)
+    model_id = town.runner.run(fit.id).model_id
+    trajectory = town.models.trajectory(model_id)
+    assert len(trajectory) == 2
+    assert trajectory[0].iteration == 0
+    assert trajectory[-1].iteration == town.models.get(model_id).n_iter
