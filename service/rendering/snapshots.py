@@ -14,13 +14,10 @@ import numpy as np
 from gmm_engine import GaussianMixture
 from gmm_engine.types import FloatArray, IntArray
 from service.domain.models import Trajectory
-from service.rendering.geometry.ellipses import extents
+from service.rendering.geometry.ellipses import OUTER_RING, extents
 from service.rendering.geometry.identities import identities
 from service.rendering.geometry.projections import Projection, discriminant, identity
 from service.rendering.geometry.windows import Window, window_around
-
-OUTER_RING = 2.0
-"""In standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -53,16 +53,13 @@ class Layout:
 
     @property
     def plot(self) -> Box:
-        return self._box(bottom=128, top=36)
+        left, right = self.scaled(62), self.scaled(16)
+        below, above = self.scaled(128), self.scaled(36)
+        return Box(left, below, self.width - left - right, self.height - below - above)
 
     @property
     def strip(self) -> Box:
         return Box(self.plot.left, self.scaled(39), self.plot.width, self.scaled(41))
-
-    def _box(self, bottom: int, top: int) -> Box:
-        left, right = self.scaled(62), self.scaled(16)
-        below, above = self.scaled(bottom), self.scaled(top)
-        return Box(left, below, self.width - left - right, self.height - below - above)
 
     def scaled(self, length: float) -> int:
         """Return a length of the 640 × 480 design in pixels of this picture."""

@@ -15,18 +15,20 @@ from service.rendering.figures.canvas import Canvas
 from service.rendering.figures.clouds import Cloud, ShadedCloud
 from service.rendering.figures.furniture import label_axis, style_frame
 from service.rendering.figures.layout import Box
-from service.rendering.figures.marks import INNER_RING, Crosses
+from service.rendering.figures.marks import Crosses
 from service.rendering.geometry.curves import (
     area,
     component_densities,
     curves_above,
     histogram,
 )
+from service.rendering.geometry.ellipses import INNER_RING, OUTER_RING
 from service.rendering.geometry.ticks import round_ticks
 from service.rendering.palettes import GRID, INK, ClusterStyle
-from service.rendering.snapshots import OUTER_RING, Snapshot, Story
+from service.rendering.snapshots import Snapshot, Story
 
-X = np.linspace(0, 1, 401)
+POSITIONS = np.linspace(0, 1, 401)
+"""Across the plot, where curves have their points."""
 LOWEST = 0.002
 """A component's curve is left out where it is lower than this share of the plot."""
 LANE_HEIGHT = 14
@@ -54,8 +56,8 @@ class MixtureLine:
         """Return the artists that show this snapshot, the lowest first."""
         heights = densities(snapshot) / self._top
         self._show_bands(snapshot, heights)
-        self._sum.set_data(X, heights.sum(axis=0))
-        self._curves.set_segments(curves_above(LOWEST, X, heights))
+        self._sum.set_data(POSITIONS, heights.sum(axis=0))
+        self._curves.set_segments(curves_above(LOWEST, POSITIONS, heights))
         self._curves.set_color([self._styles[k].line for k in snapshot.components])
         on_axis = np.pad(snapshot.means, [(0, 0), (0, 1)])
         return [
@@ -69,10 +71,10 @@ class MixtureLine:
     def _show_bands(self, snapshot: Snapshot, heights: FloatArray) -> None:
         """Fill each curve within one and two standard deviations of its mean."""
         deviations = np.sqrt(np.maximum(snapshot.covariances[:, 0], 0))
-        distances = np.abs(X - snapshot.means)
+        distances = np.abs(POSITIONS - snapshot.means)
         self._bands.set_verts(
             [
-                area(X[within], height[within])
+                area(POSITIONS[within], height[within])
                 for radius in (OUTER_RING, INNER_RING)
                 for within, height in zip(
                     distances <= radius * deviations, heights, strict=True
@@ -84,9 +86,9 @@ class MixtureLine:
 
 
 def densities(snapshot: Snapshot) -> FloatArray:
-    """Return the components' densities at `X`, (n_components, len(X))."""
+    """Return the components' densities, (n_components, len(POSITIONS))."""
     return component_densities(
-        X, snapshot.weights, snapshot.means[:, 0], snapshot.covariances[:, 0, 0]
+        POSITIONS, snapshot.weights, snapshot.means[:, 0], snapshot.covariances[:, 0, 0]
     )
 
 

@@ -17,9 +17,6 @@ from service.rendering.figures.layout import Box
 from service.rendering.palettes import PAPER, ClusterStyle
 from service.rendering.snapshots import Snapshot
 
-INNER_RING = 1.0
-"""In standard deviations, as `OUTER_RING`."""
-
 
 class Crosses:
     """Means as crosses on white: on their own cluster's points they would vanish."""

@@ -20,12 +20,12 @@ from service.rendering.figures.clouds import (
     ShadedCloud,
 )
 from service.rendering.figures.furniture import label_axis, style_frame
-from service.rendering.figures.marks import INNER_RING, Crosses
+from service.rendering.figures.marks import Crosses
 from service.rendering.figures.text import FONT
-from service.rendering.geometry.ellipses import ellipses
+from service.rendering.geometry.ellipses import INNER_RING, OUTER_RING, ellipses
 from service.rendering.geometry.ticks import round_ticks
 from service.rendering.palettes import INK, PAPER, ClusterStyle
-from service.rendering.snapshots import OUTER_RING, Snapshot, Story
+from service.rendering.snapshots import Snapshot, Story
 
 RING_WIDTHS = {INNER_RING: 1.7, OUTER_RING: 1.1}
 HALO = 1.8

@@ -6,6 +6,9 @@ import numpy as np
 
 from gmm_engine.types import FloatArray
 
+INNER_RING, OUTER_RING = 1.0, 2.0
+"""The Mahalanobis distances that pictures show: one and two standard deviations."""
+
 
 def square_roots(covariances: FloatArray) -> FloatArray:
     """Return R with R Rᵀ = Σ for each covariance, (n, d, d).
