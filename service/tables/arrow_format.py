@@ -32,7 +32,8 @@ def read(stream: BinaryIO, limits: TableLimits) -> Table:
         )
     messages = _messages(body)
     schema = _schema(messages)
-    columns = number_columns(schema, limits)
+    with reading(_NAME):
+        columns = number_columns(schema, limits)
     blocks: list[FloatArray] = []
     n_rows = 0
     for message in messages:

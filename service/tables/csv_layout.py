@@ -75,9 +75,10 @@ def _match_end(pattern: re.Pattern[bytes], body: bytes, start: int) -> int:
 
 def _delimiter(sample: bytes) -> str:
     """Return the delimiter that splits each of the first lines equally."""
-    lines = sample.decode(errors="replace").splitlines()[: _SAMPLE_LINES + 1]
+    text = sample.decode(errors="replace")
+    lines = re.split("[\r\n]+", text, maxsplit=_SAMPLE_LINES)
     if len(lines) > 1:
-        lines.pop()  # It may have been cut off.
+        lines.pop()  # It is the rest, or it may have been cut off.
     plain = [_QUOTED.sub("", line) for line in lines if line.strip()]
     counts = {mark: [line.count(mark) for line in plain] for mark in _DELIMITERS}
     seen = [mark for mark in _DELIMITERS if counts[mark][0]]

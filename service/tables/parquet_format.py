@@ -27,8 +27,10 @@ def read(stream: BinaryIO, limits: TableLimits) -> Table:
     with reading(_NAME):
         file = pa.parquet.ParquetFile(pa.BufferReader(body))
         schema, n_rows = file.schema_arrow, file.metadata.num_rows
-    columns = number_columns(schema, limits)
+        columns = number_columns(schema, limits)
     limits.check_shape(n_rows, len(columns))
+    if n_rows == 0:
+        raise no_numbers("rows")
     positions = [position for position, _ in columns]
     with reading(_NAME):
         check_claims(body, n_rows, positions)
@@ -40,6 +42,4 @@ def read(stream: BinaryIO, limits: TableLimits) -> Table:
         blocks = [rows_of(batch, range(len(positions))) for batch in batches]
         if sum(map(len, blocks)) != n_rows:
             raise ValueError("another number of rows than promised")
-    if n_rows == 0:
-        raise no_numbers("rows")
     return checked_table(np.concatenate(blocks), limits, [name for _, name in columns])
