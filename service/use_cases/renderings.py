@@ -8,9 +8,6 @@ from service.domain.models import Model
 from service.errors import DatasetNotFoundError, NoTrajectoryError
 from service.ports import AnimationRenderer, DatasetRepository, ModelRepository
 
-# More points than pixels show nothing more; evenly spaced rows keep the picture.
-_MAX_POINTS = 200_000
-
 
 @dataclass(frozen=True, slots=True)
 class RenderingService:
@@ -30,8 +27,7 @@ class RenderingService:
                 "show; fit a dataset and ask for the animation of its model."
             )
         rows = self.datasets.rows(_dataset_id(self.datasets, model))
-        step = -(-len(rows) // _MAX_POINTS)
-        return self.animation_renderer.render(trajectory, rows[::step], model.columns)
+        return self.animation_renderer.render(trajectory, rows, model.columns)
 
 
 def _dataset_id(datasets: DatasetRepository, model: Model) -> str:
