@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from threading import Event
 
 from gmm_engine.types import FloatArray
 from migrations.runner import require_current
@@ -50,6 +51,8 @@ class Wiring:
     settings: Settings
     url: str
     """Of the store."""
+    stopping: Event = field(default_factory=Event)
+    """Set when the process is about to end."""
     _services: dict[str, Services] = field(default_factory=dict)
 
     @cached_property
@@ -88,7 +91,15 @@ class Wiring:
         queue = RqFitQueue(self.clients.ordinary, tenant)
         return Services(
             datasets=DatasetService(datasets, new_id, utc_now),
-            fits=FitService(fits, datasets, queue, new_id, new_seed, utc_now),
+            fits=FitService(
+                fits,
+                datasets,
+                queue,
+                new_id,
+                new_seed,
+                utc_now,
+                is_stopping=self.stopping.is_set,
+            ),
             models=ModelService(models, new_id, utc_now),
             renderings=RenderingService(models, datasets, LateAnimation()),
         )

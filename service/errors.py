@@ -147,6 +147,12 @@ class TimeLimitExceededError(ServiceError):
     status, code, title = 422, "time-limit-exceeded", "Time limit exceeded"
 
 
+class NotEnoughMemoryError(ServiceError):
+    """The fit needs more memory than the service lets a fit take."""
+
+    status, code, title = 422, "not-enough-memory", "Not enough memory"
+
+
 class TooBusyError(ServiceError):
     """So much of this is going on already that one more would slow all down."""
 

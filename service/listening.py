@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 
 _BACKLOG = 2048
@@ -16,7 +15,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise OSError(f"{_reason(error, host, port)}") from error
+        raise OSError(_reason(error, host, port)) from error
 
 
 def url_of(listener: socket.socket) -> str:
@@ -32,5 +31,5 @@ def _reason(error: OSError, host: str, port: int) -> str:
         )
     if error.errno == errno.EACCES:
         return f"Port {port} needs privileges; set GMM_PORT to one above 1023."
-    reason = os.strerror(error.errno) if error.errno else str(error)
+    reason = error.strerror or str(error)
     return f"GMM_HOST is {host!r}, which cannot be listened on: {reason}."

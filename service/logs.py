@@ -29,9 +29,9 @@ def configure_logging(log_format: str, log_level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(log_level.upper())
-    # RQ tells about each command and step at "info", and sets that level itself.
+    # The worker tells what matters; RQ tells each step, and sets its level itself.
     for name in ("rq.worker", "rq.job", "rq.registry"):
-        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+        logging.getLogger(name).setLevel(max(root.level, logging.ERROR))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -61,17 +61,17 @@ def api_options(settings: Settings) -> ApiOptions:
 class ApiServer(BaseApplication):  # type: ignore[misc]
     """gunicorn with one process of many threads, on a socket that listens already."""
 
-    def __init__(self, app: Flask, listener: socket.socket, settings: Settings) -> None:
-        self._app = app
+    def __init__(self, wiring: Wiring, listener: socket.socket) -> None:
+        self._wiring = wiring
+        self._app = make_app(wiring)
         self._listener = listener
-        self._settings = settings
         super().__init__()
 
     def load_config(self) -> None:
         options = {
             "bind": f"fd://{self._listener.detach()}",
             "worker_class": ApiWorker,
-            "threads": self._settings.api_threads,
+            "threads": self._wiring.settings.api_threads,
             "timeout": _SILENT_SECONDS,
             "graceful_timeout": GRACEFUL_SECONDS,
             "keepalive": _KEEPALIVE_SECONDS,
@@ -85,12 +85,17 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         return self._app
 
+    def end_waiting(self) -> None:
+        """Let long polls and event streams end: the server is stopping."""
+        self._wiring.stopping.set()
+        close_event_streams(self._app)
+
 
 class ApiWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker, which also ends what would not end by itself."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        close_event_streams(self.wsgi)
+        self.app.end_waiting()
         super().handle_exit(sig, frame)
 
 

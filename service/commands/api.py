@@ -8,7 +8,7 @@ from service.bootstrap import Wiring
 from service.commands.stores import store_url
 from service.listening import listen
 from service.settings import Settings
-from service.wsgi import ApiServer, make_app
+from service.wsgi import ApiServer
 
 
 def run(settings: Settings, fd: int | None) -> None:
@@ -20,4 +20,4 @@ def run(settings: Settings, fd: int | None) -> None:
             listener = listen(settings.host, settings.port)
         else:
             listener = socket.socket(fileno=fd)
-        ApiServer(make_app(wiring), listener, settings).run()
+        ApiServer(wiring, listener).run()

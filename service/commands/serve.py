@@ -13,10 +13,10 @@ from pathlib import Path
 import click
 
 from migrations.runner import migrate, require_current
+from service.commands.stores import embedded_store, require_answer
 from service.listening import listen, url_of
 from service.settings import Settings
 from service.storage.connection import StoreClients
-from service.storage.embedded import EmbeddedStore
 from service.supervisor import Command, Supervisor
 
 _PACKAGES = str(Path(__file__).parents[2])
@@ -29,7 +29,7 @@ def run(settings: Settings, fatal_codes: frozenset[int]) -> int:
         listener = stack.enter_context(listen(settings.host, settings.port))
         store = None
         if settings.redis_url is None:
-            store = stack.enter_context(EmbeddedStore(settings.state_dir))
+            store = stack.enter_context(embedded_store(settings.state_dir))
         url = store.url if store else settings.redis_url
         assert url is not None
         _prepare(url, is_ours=store is not None)
@@ -45,6 +45,7 @@ def run(settings: Settings, fatal_codes: frozenset[int]) -> int:
 
 def _prepare(url: str, is_ours: bool) -> None:
     """Bring the store up to date if nobody else can depend on it, or refuse it."""
+    require_answer(url)
     clients = StoreClients(url)
     try:
         if is_ours or clients.ordinary.dbsize() == 0:

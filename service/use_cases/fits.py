@@ -13,6 +13,9 @@ from service.ports import Clock, DatasetRepository, FitQueue, FitRepository
 
 FIRST_EVENT = "0"
 
+# How late a wait notices that the process is stopping.
+_LONGEST_BLOCK_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class FitService:
@@ -25,6 +28,8 @@ class FitService:
     new_seed: Callable[[], int]
     clock: Clock
     monotonic: Callable[[], float] = time.monotonic
+    is_stopping: Callable[[], bool] = lambda: False
+    """Whether this process is about to end: nobody is to wait in it any longer."""
 
     def submit(self, request: FitRequest) -> Fit:
         """Accept a fit and return its record at once; a worker runs it."""
@@ -52,13 +57,19 @@ class FitService:
         return fit
 
     def wait(self, fit_id: str, timeout_seconds: float) -> Fit:
-        """Return the fit once it is final, or as it stands after the timeout."""
+        """Return the fit once it is final, or as it stands after the timeout.
+
+        It returns early when the process is stopping: the client asks again.
+        """
         deadline = self.monotonic() + timeout_seconds
         # Read before waiting, and again after each event: an event between the two
         # reads cannot be missed because the stream is read from its beginning.
         fit, last_event = self.fits.get(fit_id), FIRST_EVENT
         while not fit.status.is_final and (left := deadline - self.monotonic()) > 0:
-            for event in self.fits.events(fit_id, last_event, left):
+            if self.is_stopping():
+                break
+            seconds = min(left, _LONGEST_BLOCK_SECONDS)
+            for event in self.fits.events(fit_id, last_event, seconds):
                 last_event = event.id
             fit = self.fits.get(fit_id)
         return fit

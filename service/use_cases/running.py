@@ -13,7 +13,12 @@ from gmm_engine.errors import EngineError
 from service.domain.datasets import Dataset
 from service.domain.fits import Failure, Fit, Progress
 from service.domain.models import FittedModel, Frame, Model, Provenance, Trajectory
-from service.errors import FitFailedError, ServiceError, StaleAttemptError
+from service.errors import (
+    FitFailedError,
+    NotEnoughMemoryError,
+    ServiceError,
+    StaleAttemptError,
+)
 from service.ports import Clock, DatasetRepository, FitRepository
 
 # Parameters travel with each event while they are small enough to be drawn.
@@ -53,6 +58,14 @@ class FitRunner:
             if error.status in (503, 507):
                 raise
             return self._fail(fit, error)
+        except MemoryError:
+            return self._fail(
+                fit,
+                NotEnoughMemoryError(
+                    "The fit needs more memory than a fit may take here; ask for fewer "
+                    "components, or send fewer rows."
+                ),
+            )
         except Exception:
             self._fail(fit, ServiceError("The fit ended with an unexpected error."))
             raise
