@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,12 +14,17 @@ from gmm_engine.covariance import CovarianceStructure, Moments, structure_of
 from gmm_engine.errors import InvalidParametersError
 from gmm_engine.frame import Frame, powers_of_two
 from gmm_engine.kernels.density import Density, Parameters, prepare
-from gmm_engine.kernels.reference import log_evidence, log_joint, normalize
-from gmm_engine.sources import ArraySource, Block
+from gmm_engine.kernels.dispatch import kernel_for
+from gmm_engine.sources import ArraySource, Block, n_processors, threads
 from gmm_engine.types import AnyArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from gmm_engine.kernels.fast import Kernel
 
 _WEIGHT_TOLERANCE = 1e-6
 _SYMMETRY_TOLERANCE = 1e-8
+# Operations below which starting threads costs more than it saves: a millisecond.
+_WORTH_THREADS = 3e7
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -145,12 +151,13 @@ class GaussianMixture:
         """
         rows = self._rows(X)
         densities = np.empty(len(rows))
-
-        def on_block(block: Block) -> None:
-            joint = log_joint(self._density, block.rows)
-            densities[block.start : block.stop] = log_evidence(joint)
-
-        _for_each_block(rows, on_block)
+        kernel = self._kernel
+        self._map(
+            rows,
+            lambda block: kernel.log_densities(
+                block.rows, densities[block.start : block.stop]
+            ),
+        )
         densities -= self._density.frame.log_volume
         return densities
 
@@ -162,12 +169,11 @@ class GaussianMixture:
         """Return the most probable component of each row, (N,)."""
         rows = self._rows(X)
         labels = np.empty(len(rows), dtype=np.int64)
-
-        def on_block(block: Block) -> None:
-            joint = log_joint(self._density, block.rows)
-            joint.argmax(axis=0, out=labels[block.start : block.stop])
-
-        _for_each_block(rows, on_block)
+        kernel = self._kernel
+        self._map(
+            rows,
+            lambda block: kernel.labels(block.rows, labels[block.start : block.stop]),
+        )
         return labels
 
     def predict_proba(self, X: object) -> FloatArray:
@@ -179,13 +185,13 @@ class GaussianMixture:
         """
         rows = self._rows(X)
         probabilities = np.empty((len(rows), self.n_components))
-
-        def on_block(block: Block) -> None:
-            joint = log_joint(self._density, block.rows)
-            normalize(joint)
-            probabilities[block.start : block.stop] = joint.T
-
-        _for_each_block(rows, on_block)
+        kernel = self._kernel
+        self._map(
+            rows,
+            lambda block: kernel.probabilities(
+                block.rows, probabilities[block.start : block.stop]
+            ),
+        )
         return probabilities
 
     def sample(
@@ -235,6 +241,19 @@ class GaussianMixture:
         frame = self._own_frame()
         return prepare(enter_frame(self, frame), frame)
 
+    @cached_property
+    def _kernel(self) -> Kernel:
+        return kernel_for(self._density)
+
+    def _map(self, rows: AnyArray, function: Callable[[Block], None]) -> None:
+        """Call the function for all blocks, on threads where there is enough to do."""
+        cost_per_row = self._kernel.cost_per_row
+        is_large = len(rows) * cost_per_row > _WORTH_THREADS
+        with threads(n_processors() if is_large else 1) as executor:
+            source = ArraySource(rows, executor=executor)
+            for _ in source.map(function, cost_per_row=cost_per_row):
+                pass
+
     def _own_frame(self) -> Frame:
         """Return a frame round the mixture: its mean, and its spread."""
         center = self.weights @ self.means
@@ -267,17 +286,14 @@ def enter_frame(mixture: GaussianMixture, frame: Frame) -> Parameters:
 def leave_frame(parameters: Parameters, frame: Frame) -> GaussianMixture:
     """Return the mixture, in the data's units, of parameters in `frame`."""
     structure = parameters.structure
+    covariances = structure.rescale(parameters.covariances, frame.scale)
+    if structure.moments in (Moments.FULL, Moments.POOLED):
+        # Matrix products are symmetric but for the last bit, and a mixture made from
+        # these very numbers must be equal to this one.
+        covariances = 0.5 * (covariances + covariances.swapaxes(-1, -2))
     return GaussianMixture._trusted(
-        parameters.weights.copy(),
-        frame.leave(parameters.means),
-        structure.rescale(parameters.covariances, frame.scale),
-        structure,
+        parameters.weights.copy(), frame.leave(parameters.means), covariances, structure
     )
-
-
-def _for_each_block(rows: AnyArray, on_block: Callable[[Block], None]) -> None:
-    for _ in ArraySource(rows).map(on_block):
-        pass
 
 
 def _checked(
@@ -314,7 +330,9 @@ def _checked(
 def _symmetric(matrices: FloatArray) -> FloatArray:
     transposed = matrices.swapaxes(-1, -2)
     variances = np.diagonal(matrices, axis1=-2, axis2=-1)
-    scale = np.sqrt(np.abs(variances[..., :, None]) * np.abs(variances[..., None, :]))
+    # The roots first: the product of two variances may overflow.
+    spread = np.sqrt(np.abs(variances))
+    scale = spread[..., :, None] * spread[..., None, :]
     if (np.abs(matrices - transposed) > _SYMMETRY_TOLERANCE * scale).any():
         raise InvalidParametersError(
             "expected symmetric covariances; give the same number above and below "
