@@ -20,7 +20,8 @@ from service.errors import (
     MissingValuesError,
     TooLargeError,
 )
-from service.tables import write
+from service.tables import parquet_claims, write
+from service.tables.thrift_compact import read_struct
 from tests.unit.service.tables.reading import ARROW, PARQUET, places, read, refusal
 
 XY = pa.table({"x": [1.0, 2.0], "y": [3.0, 4.0]})
@@ -237,6 +238,33 @@ def test_a_parquet_page_that_inflates_to_more_than_its_rows_is_refused():
     bomb = pages + body[len(pages) :] + footer
     error = refusal(TooLargeError, bomb, PARQUET)
     assert "inflate" in error.detail
+
+
+def test_very_many_pages_of_few_numbers_are_refused(monkeypatch):
+    monkeypatch.setattr(parquet_claims, "_SLACK_PAGES", 0)
+    table = pa.table({"x": np.random.default_rng(0).random(900)})
+    options = {"use_dictionary": False, "data_page_size": 1, "write_batch_size": 10}
+    error = refusal(TooLargeError, parquet(table, **options), PARQUET)
+    assert "very many pages" in error.detail
+    assert read(parquet(table), PARQUET).rows.shape == (900, 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x15",
+        b"\x15" + b"\x80" * 100,
+        b"\x1c" * 50_000,
+        b"\x19" * 50_000,
+        b"\x19\xf5\xff\xff\xff\xff\x0f" + b"\0" * 100,
+        b"\x1d\x00",
+    ],
+    ids=["empty", "cut", "long", "structs", "lists", "count", "unknown"],
+)
+def test_garbled_thrift_structs_are_refused(data):
+    with pytest.raises(ValueError, match="Thrift"):
+        read_struct(data)
 
 
 def _parts(file: bytes) -> tuple[bytes, bytes]:
