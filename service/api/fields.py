@@ -155,10 +155,8 @@ class Rows(fields.Field[Table]):
     """The rows of a table, in JSON or already read from another format."""
 
     def __init__(self, limits: TableLimits, **kwargs: Any) -> None:
-        number = {"type": ["number", "null"]}
-        rows = {"type": "array", "minItems": 1, "items": number}
-        metadata = {"type": "array", "minItems": 1, "items": rows}
-        super().__init__(metadata=metadata | kwargs.pop("metadata", {}), **kwargs)
+        metadata = array_schema(2) | kwargs.pop("metadata", {})
+        super().__init__(metadata=metadata, **kwargs)
         self.limits = limits
 
     def _deserialize(
@@ -177,7 +175,7 @@ class Numbers(fields.Field[Any]):
     """An array of numbers: nested lists of finite numbers in, a numpy array out."""
 
     def __init__(self, *dimensions: int, **kwargs: Any) -> None:
-        shapes = [_array_schema(d) for d in dimensions]
+        shapes = [array_schema(d) for d in dimensions]
         shape = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
         super().__init__(metadata=shape | kwargs.pop("metadata", {}), **kwargs)
         self.dimensions = dimensions
@@ -200,10 +198,10 @@ class Numbers(fields.Field[Any]):
         return value
 
 
-def _array_schema(dimensions: int) -> dict[str, Any]:
+def array_schema(dimensions: int) -> dict[str, Any]:
     if dimensions == 0:
         return {"type": "number"}
-    return {"type": "array", "minItems": 1, "items": _array_schema(dimensions - 1)}
+    return {"type": "array", "minItems": 1, "items": array_schema(dimensions - 1)}
 
 
 class Timestamp(fields.Field[datetime]):

@@ -85,7 +85,7 @@ def fits_blueprint(
     @fits.doc(parameters=[_LAST_EVENT_ID])
     @fits.response(
         200,
-        {"type": "string"},
+        {"description": "The data of `status` and `end` is the fit."},
         content_type=EVENT_STREAM,
         description="Events `status` and `iteration`, and at the end `end`.",
     )

@@ -158,9 +158,8 @@ def _ordered(operation: dict[str, Any]) -> dict[str, Any]:
 
 def binary(media_type: str) -> dict[str, str]:
     """Return the schema of bytes in a format that JSON Schema cannot describe."""
-    if media_type.startswith("text/"):
-        return {"type": "string"}
-    return {"type": "string", "format": "binary"}
+    kind = {"format": "binary"} if media_type.startswith("application/") else {}
+    return {"type": "string"} | kind
 
 
 def query_parameters(schema: Schema) -> list[dict[str, Any]]:

@@ -92,8 +92,8 @@ def _refuse_query(req: Request) -> None:
 
 def _merged(body: dict[str, object], query: dict[str, object]) -> dict[str, object]:
     for name in query:
-        if name in body:
-            message = f"{name} is given in the body and in the query; give it once."
+        if name in body and body[name] != query[name]:
+            message = f"{name} differs in the body and in the query; give it once."
             raise ValidationError({name: [message]})
     return body | query
 

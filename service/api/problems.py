@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from flask import Flask, Response, jsonify, request
@@ -103,7 +104,7 @@ def _problem(error: ServiceError, status: int | None = None) -> Response:
         "title": error.title,
         "status": status,
         "detail": error.detail,
-        "instance": request.path,
+        "instance": quote(request.path),
         "code": error.code,
         "request_id": current_request_id(),
     }

@@ -108,7 +108,9 @@ def test_a_name_must_be_short_and_printable(client, name):
     assert document["errors"][0]["pointer"] == "/name"
 
 
-def test_a_name_given_twice_is_refused(client):
+def test_a_name_given_twice_must_be_the_same(client):
+    answer = client.post("/v1/datasets?name=b", json={"data": POINTS, "name": "b"})
+    assert answer.json["name"] == "b"
     answer = client.post("/v1/datasets?name=a", json={"data": POINTS, "name": "b"})
     assert problem(answer, 422, "invalid-request")["errors"][0]["pointer"] == "?name"
 
