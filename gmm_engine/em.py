@@ -13,7 +13,7 @@ from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.errors import NoAnswerError
 from gmm_engine.frame import Frame
 from gmm_engine.kernels.density import Parameters, prepare
-from gmm_engine.kernels.reference import accumulate
+from gmm_engine.kernels.dispatch import kernel_for
 from gmm_engine.results import Diagnostic, DiagnosticKind
 from gmm_engine.sources import Source
 from gmm_engine.statistics import SufficientStatistics, scatter_about_means
@@ -70,12 +70,16 @@ def repaired(start: MStep, floor: FloatArray) -> MStep:
 
 def e_step(problem: Problem, parameters: Parameters) -> SufficientStatistics:
     """Return the statistics of all rows under `parameters`, and their likelihood."""
-    density = prepare(parameters, problem.frame)
-    return reduce(
-        add,
-        problem.source.map(
-            lambda block: accumulate(density, block.rows, block.weights)
-        ),
+    kernel = kernel_for(prepare(parameters, problem.frame))
+    return kernel.statistics(
+        reduce(
+            add,
+            problem.source.map(
+                lambda block: kernel.accumulate(block.rows, block.weights),
+                cost_per_row=kernel.cost_per_row,
+                result_numbers=kernel.result_numbers,
+            ),
+        )
     )
 
 

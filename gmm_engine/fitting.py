@@ -9,7 +9,7 @@ from gmm_engine.covariance import structure_of
 from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.initialization import initialization_of
 from gmm_engine.results import FitResult
-from gmm_engine.sources import ArraySource
+from gmm_engine.sources import ArraySource, n_processors, threads
 from gmm_engine.survey import survey
 from gmm_engine.task import FitTask, OnIteration
 
@@ -28,6 +28,7 @@ def fit(
     sample_weight: object = None,
     initial: object = None,
     on_iteration: OnIteration | None = None,
+    n_threads: int | None = None,
 ) -> FitResult:
     """Return the Gaussian mixture that EM finds on X, and how it got there.
 
@@ -52,6 +53,8 @@ def fit(
         labels or responsibilities one M-step makes the start.
     on_iteration : called after each iteration over the full data (the start is
         iteration 0); when it returns False, EM stops with status CANCELLED.
+    n_threads : at most how many threads to use, by default one for each processor. The
+        result does not depend on it.
 
     Raises
     ------
@@ -84,13 +87,18 @@ def fit(
     weights = validation.as_sample_weight(sample_weight, len(rows))
     if n_components is not None:
         validation.require_enough_rows(n_components, len(rows), distinct=False)
-    source = ArraySource(rows, weights)
-    seen = survey(source, isotropic=structure.isotropic)
-    task = FitTask(source, seen, structure, tol, max_iter, reg_covar, on_iteration)
-    if initial is not None:
-        return task.from_given(initial, n_components)
-    assert n_components is not None
-    return task.from_search(n_components, initialization, n_init, seed)
+    if n_threads is None:
+        n_threads = n_processors()
+    else:
+        n_threads = validation.as_count(n_threads, "n_threads", most=1024)
+    with threads(n_threads) as executor:
+        source = ArraySource(rows, weights, executor=executor)
+        seen = survey(source, isotropic=structure.isotropic)
+        task = FitTask(source, seen, structure, tol, max_iter, reg_covar, on_iteration)
+        if initial is not None:
+            return task.from_given(initial, n_components)
+        assert n_components is not None
+        return task.from_search(n_components, initialization, n_init, seed)
 
 
 def _seed_sequence(random_state: object) -> np.random.SeedSequence:

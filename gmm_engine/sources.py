@@ -6,8 +6,11 @@ other machines. A function given to `map` sees one block and returns something s
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -16,8 +19,15 @@ import numpy as np
 from gmm_engine.types import AnyArray, FloatArray
 
 T = TypeVar("T")
-BLOCK_NUMBERS = 65_536
-"""How many numbers a block holds unless told otherwise: half a megabyte."""
+# Work worth handing to another thread, in operations: a tenth of a millisecond.
+_WORTH_A_BLOCK = 3e6
+# A block that has to be converted holds at most this many numbers: 4 MB.
+_CONVERTED_NUMBERS = 1 << 19
+_MOST_BLOCKS = 32
+# All results together: 32 MB.
+_RESULT_NUMBERS = 4_000_000
+# Blocks are whole tiles of the kernels.
+_ROWS = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,8 +56,19 @@ class Source(Protocol):
     def total_weight(self) -> float:
         """Return the sum of the sample weights, n_samples without weights."""
 
-    def map(self, function: Callable[[Block], T]) -> Iterator[T]:
-        """Yield function(block) for each block, in the order of the rows."""
+    def map(
+        self,
+        function: Callable[[Block], T],
+        *,
+        cost_per_row: float = 50.0,
+        result_numbers: int = 0,
+    ) -> Iterator[T]:
+        """Yield function(block) for each block, in the order of the rows.
+
+        What `function` costs, in operations for each row and in numbers that it
+        returns, decides how large the blocks are; how many threads there are does not,
+        so that results do not depend on it.
+        """
 
     def take(self, indices: AnyArray) -> FloatArray:
         """Return some rows by their numbers."""
@@ -76,8 +97,14 @@ class ArraySource:
             return float(len(self.rows))
         return float(self.weights.sum())
 
-    def map(self, function: Callable[[Block], T]) -> Iterator[T]:
-        size = self.block_size or max(64, BLOCK_NUMBERS // self.n_features)
+    def map(
+        self,
+        function: Callable[[Block], T],
+        *,
+        cost_per_row: float = 50.0,
+        result_numbers: int = 0,
+    ) -> Iterator[T]:
+        size = self.block_size or self._block_size(cost_per_row, result_numbers)
         starts = range(0, len(self.rows), size)
 
         def on_block(start: int) -> T:
@@ -87,10 +114,50 @@ class ArraySource:
             return map(on_block, starts)
         return self.executor.map(on_block, starts)
 
+    def _block_size(self, cost_per_row: float, result_numbers: int) -> int:
+        n_samples = len(self.rows)
+        n_blocks = min(
+            n_samples * cost_per_row / _WORTH_A_BLOCK,
+            _RESULT_NUMBERS / max(1, result_numbers),
+            _MOST_BLOCKS,
+        )
+        size = math.ceil(n_samples / max(1, round(n_blocks)))
+        if not self._is_ready:
+            size = min(size, max(_ROWS, _CONVERTED_NUMBERS // self.n_features))
+        return -(-size // _ROWS) * _ROWS
+
+    @property
+    def _is_ready(self) -> bool:
+        """Whether blocks are views that need no conversion."""
+        rows = self.rows
+        return (
+            rows.dtype == np.float64 and rows.flags.c_contiguous and rows.flags.aligned
+        )
+
     def take(self, indices: AnyArray) -> FloatArray:
         return np.ascontiguousarray(self.rows[indices], dtype=np.float64)
 
     def _block(self, start: int, stop: int) -> Block:
-        rows = np.ascontiguousarray(self.rows[start:stop], dtype=np.float64)
+        rows = np.require(self.rows[start:stop], np.float64, ["C", "A"])
         weights = None if self.weights is None else self.weights[start:stop]
         return Block(start, rows, weights)
+
+
+def n_processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def threads(n_threads: int) -> Iterator[Executor | None]:
+    """Run blocks on threads that live only as long as they are needed.
+
+    So nothing of them is left in a process that forks. One thread is the caller's.
+    """
+    if n_threads == 1:
+        yield None
+        return
+    with ThreadPoolExecutor(n_threads) as executor:
+        yield executor

@@ -1,0 +1,25 @@
+"""The kernels, loaded when the first one is needed."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from gmm_engine.kernels.density import Density
+
+if TYPE_CHECKING:
+    from gmm_engine.kernels.fast import Kernel
+
+
+def kernel_for(density: Density) -> Kernel:
+    """Return the compiled kernels of a density."""
+    return _kernel_class()(density)
+
+
+@cache
+def _kernel_class() -> type[Kernel]:
+    # numba takes a third of a second and 60 MB; whoever only imports the engine, to
+    # name its types or to put a fit into a queue, should not pay that.
+    from gmm_engine.kernels.fast import Kernel
+
+    return Kernel

@@ -1,0 +1,196 @@
+"""The compiled kernels behind a mixture: packing their arguments, unpacking sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gmm_engine.covariance import Moments
+from gmm_engine.kernels import compiled
+from gmm_engine.kernels.density import Density
+from gmm_engine.statistics import SufficientStatistics
+from gmm_engine.types import FloatArray, IntArray
+
+_KINDS = {
+    Moments.FULL: compiled.FULL,
+    Moments.POOLED: compiled.POOLED,
+    Moments.DIAGONAL: compiled.DIAGONAL,
+    Moments.TRACE: compiled.TRACE,
+}
+# Whitened means farther from the origin than this leave too few digits to moments
+# about it: the pooled covariance is then gathered component by component.
+_FAR = 1e3
+_NO_FLOATS = np.empty(0)
+_NO_INTS = np.empty(0, dtype=np.int64)
+_NO_ROWS = np.empty((0, 0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sums:
+    """What the kernel has added up over some rows, in its own layout."""
+
+    log_likelihood: float
+    counts: FloatArray
+    first: FloatArray
+    second: FloatArray
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.log_likelihood + other.log_likelihood,
+            self.counts + other.counts,
+            self.first + other.first,
+            self.second + other.second,
+        )
+
+
+class Kernel:
+    """A density packed for the compiled kernels."""
+
+    def __init__(self, density: Density) -> None:
+        self._density = density
+        self._kind = _KINDS[density.moments]
+        n_components, n_features = density.means.shape
+        padded = -(-n_features // 4) * 4
+        means, whiteners = density.means, density.whiteners
+        if self._kind == compiled.POOLED:
+            whitened = means @ whiteners.T
+            if np.abs(whitened).max() > _FAR:
+                self._kind = compiled.FULL
+                whiteners = np.broadcast_to(
+                    whiteners, (n_components, n_features, n_features)
+                )
+            else:
+                means, whiteners = whitened, whiteners[None]
+        elif self._kind == compiled.DIAGONAL:
+            whiteners = whiteners[:, None, :]
+        elif self._kind == compiled.TRACE:
+            whiteners = whiteners[:, None, None]
+        self._means = np.zeros((n_components, padded))
+        self._means[:, :n_features] = means
+        shape = tuple(padded if n == n_features else n for n in whiteners.shape[1:])
+        if self._kind == compiled.TRACE:
+            shape = (1, 1)
+        elif self._kind == compiled.DIAGONAL:
+            shape = (1, padded)
+        self._whiteners = np.zeros((len(whiteners), *shape))
+        self._whiteners[:, : whiteners.shape[1], : whiteners.shape[2]] = whiteners
+        self._tile = _tile_for(n_features)
+
+    @property
+    def cost_per_row(self) -> float:
+        """Return about how many operations a row takes."""
+        n_components, padded = self._means.shape
+        squared = padded if self._kind == compiled.FULL else 4
+        return float(n_components * (2 * padded * squared + 4 * padded + 40))
+
+    @property
+    def result_numbers(self) -> int:
+        """Return how many numbers the sums over a block take."""
+        return self._means.size + self._whiteners.size
+
+    def accumulate(self, rows: FloatArray, weights: FloatArray | None) -> Sums:
+        """Return the E-step's sums over a block of rows."""
+        frame = self._density.frame
+        counts = np.zeros(len(self._means))
+        first = np.zeros(self._means.shape)
+        second = np.zeros(self._whiteners.shape)
+        log_likelihood = compiled.accumulate(
+            self._kind,
+            self._tile,
+            _read_only(rows),
+            _read_only(_NO_FLOATS if weights is None else weights),
+            _read_only(frame.center),
+            _read_only(frame.scale),
+            self._means,
+            self._whiteners,
+            self._density.log_constants,
+            counts,
+            first,
+            second,
+        )
+        return Sums(log_likelihood, counts, first, second)
+
+    def statistics(self, sums: Sums) -> SufficientStatistics:
+        """Return the sums as statistics about the density's means."""
+        n_features = self._density.n_features
+        moments = self._density.moments
+        first = sums.first[:, :n_features]
+        second = sums.second[:, :n_features, :n_features]
+        if moments is Moments.DIAGONAL:
+            second = sums.second[:, 0, :n_features]
+        elif moments is Moments.TRACE:
+            second = sums.second[:, 0, 0]
+        elif moments is Moments.FULL:
+            second = _symmetric(second)
+        elif self._kind == compiled.FULL:
+            second = _symmetric(second).sum(axis=0)
+        else:
+            first, second = self._unwhitened(sums)
+        return SufficientStatistics(sums.log_likelihood, sums.counts, first, second)
+
+    def _unwhitened(self, sums: Sums) -> tuple[FloatArray, FloatArray]:
+        """Return first and pooled second moments about the means, in the frame.
+
+        With y whitened and ν its means: Σ r (y - ν)(y - ν)ᵀ
+        = Σ w y yᵀ - Σ_k (N_k ν νᵀ + ν fᵀ + f νᵀ), f = Σ r (y - ν).
+        """
+        n = self._density.n_features
+        about_means = sums.first[:, :n]
+        nu = self._means[:, :n]
+        cross = nu.T @ about_means
+        about_origin = _symmetric(sums.second[:, :n, :n])[0]
+        pooled = about_origin - (nu.T * sums.counts) @ nu - cross - cross.T
+        unwhitener = np.linalg.inv(self._density.whiteners)
+        return about_means @ unwhitener.T, unwhitener @ pooled @ unwhitener.T
+
+    def log_densities(self, rows: FloatArray, out: FloatArray) -> None:
+        """Fill the log density of each row in the frame, (n,)."""
+        self._evaluate(rows, out, _NO_INTS, _NO_ROWS)
+
+    def labels(self, rows: FloatArray, out: IntArray) -> None:
+        """Fill the most probable component of each row, (n,)."""
+        self._evaluate(rows, _NO_FLOATS, out, _NO_ROWS)
+
+    def probabilities(self, rows: FloatArray, out: FloatArray) -> None:
+        """Fill the responsibilities of each row, (n, K)."""
+        self._evaluate(rows, _NO_FLOATS, _NO_INTS, out)
+
+    def _evaluate(
+        self,
+        rows: FloatArray,
+        densities: FloatArray,
+        labels: IntArray,
+        probabilities: FloatArray,
+    ) -> None:
+        compiled.evaluate(
+            self._kind,
+            self._tile,
+            _read_only(rows),
+            _read_only(self._density.frame.center),
+            _read_only(self._density.frame.scale),
+            self._means,
+            self._whiteners,
+            self._density.log_constants,
+            densities,
+            labels,
+            probabilities,
+        )
+
+
+def _tile_for(n_features: int) -> int:
+    """Return how many rows keep a tile's arrays in the caches nearest to the core."""
+    return 512 if n_features <= 4 else 128
+
+
+def _read_only(array: FloatArray) -> FloatArray:
+    """Return a view that numba always sees as one type, whatever the caller's flags."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _symmetric(lower: FloatArray) -> FloatArray:
+    """Return (K, D, D) matrices whose lower triangles are given."""
+    matrices = np.tril(lower)
+    return np.asarray(matrices + np.tril(lower, -1).swapaxes(1, 2))

@@ -1,0 +1,29 @@
+"""Compile the kernels, or load them from numba's cache: `python -m gmm_engine.warm_up`.
+
+Run it once when the engine is installed, so that no user waits for the compiler (about
+ten seconds); and call `warm_up()` in a process that will fork workers, so that these
+find the kernels loaded. It starts no threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gmm_engine.covariance import COVARIANCE_TYPES
+from gmm_engine.fitting import fit
+
+
+def warm_up() -> None:
+    """Load every kernel that `fit` and the queries of its result need."""
+    X = np.random.default_rng(0).standard_normal((40, 2))
+    for covariance_type in COVARIANCE_TYPES:
+        mixture = fit(
+            X, 2, covariance_type=covariance_type, max_iter=2, n_threads=1
+        ).mixture
+        mixture.predict(X)
+        mixture.predict_proba(X)
+        mixture.score_samples(X)
+
+
+if __name__ == "__main__":
+    warm_up()
