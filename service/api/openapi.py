@@ -167,7 +167,7 @@ def query_parameters(schema: Schema) -> list[dict[str, Any]]:
     return [
         {"in": "query", "name": name, "required": False} | _parameter_schema(field)
         for name, field in schema.fields.items()
-        if not field.metadata.get("x-body-only")
+        if not field.metadata.get("body_only")
     ]
 
 

@@ -10,7 +10,7 @@ from service.domain.pages import Page, PageRequest
 
 
 def page_request(arguments: dict[str, Any]) -> PageRequest:
-    return PageRequest(arguments["limit"], arguments["cursor"])
+    return PageRequest(arguments["limit"], arguments.get("cursor"))
 
 
 def with_link(page: Page[Any]) -> tuple[Page[Any], dict[str, str]]:

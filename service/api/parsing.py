@@ -79,7 +79,7 @@ def _typed_query(req: Request, schema: Schema) -> dict[str, object]:
             raise ValidationError({name: [f"{name} is given twice; give it once."]})
         field = schema.fields.get(name)
         from_text = getattr(field, "from_text", str)
-        if field is not None and field.metadata.get("x-body-only"):
+        if field is not None and field.metadata.get("body_only"):
             raise ValidationError({name: [f"{name} belongs into a JSON body."]})
         typed[name] = from_text(values[0])
     return typed

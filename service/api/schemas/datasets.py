@@ -19,12 +19,12 @@ def dataset_request_schema(options: ApiOptions) -> RequestSchema:
         data = Rows(
             options.table_limits,
             required=True,
-            metadata={"description": ROWS_DESCRIPTION, "x-body-only": True},
+            metadata={"description": ROWS_DESCRIPTION, "body_only": True},
         )
         name = name_field(metadata={"description": "A name for people."})
         columns = fields.List(
             name_field(),
-            metadata={"description": "A name for each feature.", "x-body-only": True},
+            metadata={"description": "A name for each feature.", "body_only": True},
         )
 
         @validates_schema
@@ -50,7 +50,7 @@ def table_request_schema(options: ApiOptions) -> RequestSchema:
         data = Rows(
             options.table_limits,
             required=True,
-            metadata={"description": ROWS_DESCRIPTION, "x-body-only": True},
+            metadata={"description": ROWS_DESCRIPTION, "body_only": True},
         )
 
     return TableRequestSchema()

@@ -39,10 +39,12 @@ def fit_request_schema(options: ApiOptions) -> RequestSchema:
             options.table_limits,
             metadata={
                 "description": f"{ROWS_DESCRIPTION} Stored as a dataset.",
-                "x-body-only": True,
+                "body_only": True,
             },
         )
-        dataset_id = id_field(metadata={"description": "A stored dataset."})
+        dataset_id = id_field(
+            metadata={"description": "A stored dataset.", "body_only": True}
+        )
         n_components = Whole(
             1,
             options.max_components,

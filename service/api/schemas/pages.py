@@ -20,7 +20,6 @@ def page_request_schema(options: ApiOptions) -> RequestSchema:
         cursor = Text(
             r"^[A-Za-z0-9_.:=-]{1,200}$",
             "the `next` of the page before",
-            load_default=None,
             metadata={"description": "`next` of the page before; opaque."},
         )
 

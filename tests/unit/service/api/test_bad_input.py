@@ -161,6 +161,7 @@ def test_every_parameter_of_a_fit_has_a_range(client, name, value):
         ("n_components=2&tol=0x1p3", "?tol"),
         ("n_components=2&tolerance=1", "?tolerance"),
         ("n_components=2&data=1", "?data"),
+        ("n_components=2&dataset_id=d1", "?dataset_id"),
         ("n_components=7", "?n_components"),
     ],
 )

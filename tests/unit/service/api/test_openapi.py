@@ -30,6 +30,11 @@ def test_the_committed_contract_is_that_of_the_code():
     assert COMMITTED.read_text(encoding="utf-8") == contract(), message
 
 
+def test_the_contract_is_valid_openapi(document):
+    validator = pytest.importorskip("openapi_spec_validator")
+    validator.validate(document)
+
+
 def test_every_route_is_in_the_contract(app, document):
     documented = {(path, method.upper()) for path, method, _ in operations(document)}
     routed = {

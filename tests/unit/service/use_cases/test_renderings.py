@@ -15,13 +15,6 @@ def test_a_training_is_drawn_with_its_data(town, fit, dataset):
     assert columns == ("width", "height")
 
 
-def test_more_points_than_can_be_seen_are_thinned_evenly(town, fit, monkeypatch):
-    monkeypatch.setattr("service.use_cases.renderings._MAX_POINTS", 15)
-    town.rendering_service.animation(town.runner.run(fit.id).model_id)
-    ((_, rows, _),) = town.renderer.asked
-    assert rows.shape == (14, 2)
-
-
 def test_a_model_from_parameters_has_no_training(town):
     fitted = town.model_service.create(Parameters([1], [[0]], [[[1]]]))
     with pytest.raises(NoTrajectoryError, match="not fitted here"):
