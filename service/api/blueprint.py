@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from functools import wraps
 from http import HTTPStatus
 from typing import Any, ParamSpec, TypeVar
 
 import flask_smorest  # type: ignore[import-untyped]  # it has no type hints
 from flask import Response
+from flask_smorest.utils import deepupdate  # type: ignore[import-untyped]
 from marshmallow import Schema
 
 from service.api.negotiation import negotiate
@@ -56,34 +58,37 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def _operation(self, rule: str, method: str) -> Decorator:
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
             documented = self.doc(operationId=view.__name__)(view)
-            documented = self.problems(500, 503)(documented)
-            registered: Callable[..., Any] = self.route(rule, methods=[method])(
-                documented
-            )
+            route = self.route(rule, methods=[method])
+            registered: Callable[..., Any] = route(self.problems(500, 503)(documented))
             return registered
+
+        return decorator
+
+    def doc(self, **kwargs: Any) -> Decorator:
+        """Add to the description of an operation.
+
+        Unlike flask-smorest's it wraps nothing: a view is described by many of these,
+        and each call of it would pass through them all.
+        """
+
+        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
+            described = deepcopy(getattr(view, "_apidoc", {}))
+            manual = described.setdefault("manual_doc", {})
+            described["manual_doc"] = deepupdate(manual, kwargs)
+            view._apidoc = described  # type: ignore[attr-defined]
+            return view
 
         return decorator
 
     def problems(self, *statuses: int) -> Decorator:
         """Document the problems a view may answer with."""
-
-        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
-            for status in statuses:
-                name = PROBLEM_RESPONSES[status].name
-                view = self.alt_response(status, response=name)(view)
-            return view
-
-        return decorator
-
-    def doc(self, **kwargs: Any) -> Decorator:
-        """Add to the description of an operation."""
-        decorator: Decorator = super().doc(**kwargs)
-        return decorator
+        return self.doc(
+            responses={status: PROBLEM_RESPONSES[status].name for status in statuses}
+        )
 
     def no_content(self, status: int, description: str) -> Decorator:
         """Document an answer without a body beside the usual one."""
-        decorator: Decorator = self.alt_response(status, description=description)
-        return decorator
+        return self.doc(responses={status: {"description": description}})
 
     def arguments(
         self, schema: AnySchema, location: str = "json", **kwargs: Any
@@ -152,6 +157,15 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     def array_response(self, schema: AnySchema, description: str) -> Decorator:
         """Answer with the ArrayResult of the view, in the format asked for."""
+        content = {
+            media_type: {"schema": schema if media_type == JSON else binary(media_type)}
+            for media_type in WRITABLE
+        }
+        answer = {
+            "description": description,
+            "content": content,
+            "headers": {"Vary": "Vary"},
+        }
 
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
@@ -159,18 +173,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 media_type = negotiate(WRITABLE)
                 return _array_answer(view(*args, **kwargs), media_type)
 
-            documented: Callable[..., Any] = respond
-            for media_type in WRITABLE:
-                is_json = media_type == JSON
-                documented = self.alt_response(
-                    200,
-                    schema=schema if is_json else binary(media_type),
-                    content_type=media_type,
-                    description=description,
-                    headers={"Vary": "Vary"},
-                    success=True,
-                )(documented)
-            return self.problems(406)(documented)
+            return self.doc(responses={200: answer})(self.problems(406)(respond))
 
         return decorator
 
