@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
+import threading
 from types import FrameType
 from typing import Any
 
@@ -14,6 +16,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from gmm_engine.warm_up import warm_up
 from service import processes
 from service.api.app import close_event_streams, create_app
 from service.api.options import ApiOptions
@@ -92,7 +95,11 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
 
 
 class ApiWorker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker, which also ends what would not end by itself."""
+    """gunicorn's worker, which warms up, and ends what would not end by itself."""
+
+    def run(self) -> None:
+        threading.Thread(target=_warm_up, daemon=True).start()
+        super().run()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.app.end_waiting()
@@ -105,6 +112,13 @@ class ApiLogger(Logger):  # type: ignore[misc]
     def setup(self, cfg: Any) -> None:
         self.error_log.setLevel(logging.WARNING)
         self.error_log.propagate = True
+
+
+def _warm_up() -> None:
+    """Load what only some requests need, while others are answered already."""
+    warm_up()
+    # matplotlib: half a second that the first picture would take longer.
+    importlib.import_module("service.rendering")
 
 
 def _post_fork(arbiter: Any, worker: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gmm_engine.warm_up import warm_up
 from service.bootstrap import Wiring, utc_now
 from service.commands.stores import store_url
 from service.settings import Settings
@@ -16,6 +17,8 @@ def run(settings: Settings) -> int:
     with store_url(settings) as url:
         wiring = Wiring(settings, url)
         wiring.check()
+        # Work-horses are forked, and find the compiled code loaded.
+        warm_up()
         limits = Limits(
             settings.fit_time_limit_seconds, settings.fit_memory_limit_bytes
         )

@@ -24,7 +24,7 @@ from service.errors import (
 from service.ports import Clock, FitRepository
 from service.worker.queue import MAX_DEATHS, enqueue
 
-_LOCK_SECONDS = 30
+_LOCK_SECONDS = 10
 
 log = structlog.get_logger(__name__)
 
