@@ -1,9 +1,8 @@
-"""`python -m service.api.export [FILE]`: write the contract, openapi.yaml."""
+"""`python -m service.api.export`: print the contract, openapi.yaml."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import NoReturn
 
 from service.api.app import create_app
@@ -25,5 +24,5 @@ def contract() -> str:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "openapi.yaml")
-    target.write_text(contract(), encoding="utf-8")
+    # As bytes: the same file whatever the terminal's encoding.
+    sys.stdout.buffer.write(contract().encode())
