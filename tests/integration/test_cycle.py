@@ -119,13 +119,15 @@ def test_an_event_stream_tells_the_iterations_and_the_end(service):
 def test_the_second_start_is_ready_in_three_seconds(own_folder: Path):
     service = Service(own_folder / "state")
     try:
-        seconds = []
-        for _ in range(4):
+        service.start()
+        assert service.stop() == 0
+        # The best of a few: what else the machine does is not the service's.
+        for _ in range(3):
             service.start()
             assert service.get("/readyz").status_code == 200
-            seconds.append(service.started_in_seconds)
+            if service.started_in_seconds < 3:
+                return
             assert service.stop() == 0
-        # The best: what else the machine does is not the service's.
-        assert min(seconds[1:]) < 3
+        pytest.fail(f"the last of three starts took {service.started_in_seconds:.1f} s")
     finally:
         service.clear_away()

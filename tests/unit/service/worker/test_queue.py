@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+import zlib
+
+from redis import Redis
+
+from service.worker.queue import RqFitQueue
+
+
+def test_a_queued_job_is_a_tenant_and_an_id_in_json(queue, jobs):
+    queue.enqueue("f1")
+    assert jobs.job_ids == ["f1"]
+    stored = jobs.connection.hget("rq:job:f1", "data")
+    function, _, arguments, _ = json.loads(zlib.decompress(stored))
+    assert (function, arguments) == ("service.worker.horse.run_fit", ["acme", "f1"])
+
+
+def test_queueing_twice_is_harmless(queue, jobs):
+    queue.enqueue("f1")
+    queue.enqueue("f1")
+    assert jobs.job_ids == ["f1"]
+
+
+def test_a_withdrawn_fit_leaves_nothing_behind(queue, connection):
+    queue.enqueue("f1")
+    queue.withdraw("f1")
+    assert connection.keys("rq:*f1*") == []
+    assert connection.llen("rq:queue:fits") == 0
+
+
+def test_withdrawing_a_fit_that_is_not_queued_does_nothing(queue):
+    queue.withdraw("nowhere")
+
+
+def test_a_queue_that_does_not_answer_only_delays(monkeypatch):
+    queue = RqFitQueue(Redis(port=1, retry=None), "acme")
+    queue.enqueue("f1")
+    queue.withdraw("f1")
