@@ -18,6 +18,7 @@ from marshmallow import ValidationError, fields
 
 from gmm_engine.covariance import STRUCTURES
 from service.api.numbers import check_numbers
+from service.api.wording import shown
 from service.domain.tables import Table
 from service.errors import InvalidRequestError
 from service.tables import TableLimits, table_from_json
@@ -25,16 +26,6 @@ from service.tables import TableLimits, table_from_json
 _WHOLE = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,4})?", re.ASCII)
 _ID_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
-
-
-def shown(value: object) -> str:
-    """Return the value as a message shows it: short, as in JSON."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, list | dict):
-        return "a list" if isinstance(value, list) else "an object"
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class Whole(fields.Integer):

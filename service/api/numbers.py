@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from service.api.wording import shown
 from service.errors import Place
 
 
@@ -34,16 +35,16 @@ def _shape(value: object) -> list[int]:
 def _kind(value: object, shape: list[int]) -> str:
     if shape:
         return f"lists nested {len(shape)} deep"
-    return "an object" if isinstance(value, dict) else f"{value!r:.60}"
+    return shown(value)
 
 
 def _mistakes(value: object, pointer: str, shape: Sequence[int]) -> Iterator[Place]:
     if not shape:
         if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
-            yield Place(f"Expected a finite number, got {value!r:.60}.", pointer)
+            yield Place(f"Expected a finite number, got {shown(value)}.", pointer)
     elif not isinstance(value, list) or len(value) != shape[0] or not value:
         wanted = shape[0] or "one or more"
-        got = len(value) if isinstance(value, list) else f"{value!r:.60}"
+        got = len(value) if isinstance(value, list) else shown(value)
         yield Place(
             f"Expected a list of {wanted} items like the lists before it, got {got}.",
             pointer,

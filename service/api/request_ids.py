@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from urllib.parse import quote
 
 import structlog
 from flask import Flask, Response, g, request
@@ -39,7 +40,8 @@ def register_request_ids(app: Flask) -> None:
         write(
             "request",
             method=request.method,
-            path=request.path,
+            # Quoted: a path can hold line breaks, and a log is read by lines.
+            path=quote(request.path)[:200],
             status=response.status_code,
             seconds=round(time.monotonic() - g.started, 4),
         )

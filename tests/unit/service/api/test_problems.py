@@ -64,6 +64,11 @@ def test_an_unexpected_error_shows_nothing_of_itself(
     assert "the secret of the house" in logged
 
 
+def test_a_path_cannot_begin_a_line_of_its_own_in_the_log(client, capsys):
+    client.get("/v1/fits/x%0d%0a[error] forged")
+    assert "\n[error] forged" not in capsys.readouterr().out.replace("\r", "\n")
+
+
 @pytest.mark.parametrize("offered", ["abc-123", "0af7651916cd43dd8448eb211c80319c"])
 def test_a_harmless_request_id_is_kept(client, offered):
     answer = client.get("/healthz", headers={"X-Request-Id": offered})
