@@ -35,9 +35,14 @@ def prefer_for_oom_killer() -> None:
 
 
 def limit_memory(size_bytes: int) -> None:
-    """Make allocations beyond `size_bytes` of private memory raise MemoryError."""
-    # RLIMIT_AS would count address space that threads and libraries only reserve.
-    resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
+    """Make allocations beyond `size_bytes` more than now raise MemoryError."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+    except OSError:
+        return
+    # Private memory: RLIMIT_AS would count address space that is only reserved.
+    most = pages * resource.getpagesize() + size_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def process_name(pid: int | None = None) -> str | None:

@@ -132,7 +132,7 @@ class Settings:
     )
     fit_memory_limit_bytes: int = _setting(
         0,
-        "Most memory of the process that computes a fit; 0: no limit.",
+        "Most memory that a fit takes, the data included; 0: no limit.",
         _at_least(0),
     )
     dataset_ttl_seconds: int = _setting(

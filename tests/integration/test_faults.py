@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.integration.processes import eventually, is_alive, kill
@@ -185,3 +187,22 @@ def test_a_fit_over_its_time_limit_fails(own_folder: Path):
         fit = service.fit(fit_id, wait=20)
         assert fit["status"] == "failed"
         assert fit["error"]["code"] == "time-limit-exceeded"
+
+
+def test_a_fit_over_its_memory_limit_fails_and_says_so(own_folder: Path):
+    limit = str(64 << 20)
+    with running_service(own_folder, GMM_FIT_MEMORY_LIMIT_BYTES=limit) as service:
+        body = BytesIO()
+        np.save(body, np.random.default_rng(0).normal(size=(1_000_000, 10)))
+        answer = service.post(
+            "/v1/fits",
+            params={"n_components": 2},
+            data=body.getvalue(),
+            headers={"Content-Type": "application/x-npy"},
+        )
+        fit = service.fit(answer.json()["id"], wait=30)
+        assert fit["status"] == "failed"
+        assert fit["error"]["code"] == "not-enough-memory"
+        service.wait_until_succeeded(
+            service.submit(data=cloud().tolist(), n_components=2)
+        )
