@@ -27,7 +27,7 @@ _MOST_BLOCKS = 32
 # All results together: 32 MB.
 _RESULT_NUMBERS = 4_000_000
 # Blocks are whole tiles of the kernels.
-_ROWS = 512
+_ROWS = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import NoReturn
+
 import numpy as np
 from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]  # no stubs
 
@@ -10,10 +13,14 @@ from gmm_engine.covariance.base import (
     CovarianceStructure,
     Moments,
     clipped,
+    is_positive_definite,
     needs_clipping,
 )
 from gmm_engine.errors import CollapsedComponentError
 from gmm_engine.types import BoolArray, FloatArray
+
+# From here on inverting triangular matrices one by one is cheaper than all at once.
+_MANY_FEATURES = 16
 
 
 class Full(CovarianceStructure):
@@ -79,21 +86,37 @@ def repair_matrices(
 
 def whiten_matrices(covariances: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return inverse Cholesky factors W of (K, D, D) matrices, and ln det W."""
-    whiteners = np.empty(covariances.shape)
-    for k, covariance in enumerate(covariances):
-        # Unit diagonal first: features may differ in scale by any power of ten.
-        # A variance of zero is found by the factorization.
-        scale = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
-        safe = np.where(scale > 0, scale, 1.0)
-        try:
-            factor = np.linalg.cholesky(covariance / safe[:, None] / safe)
-        except np.linalg.LinAlgError as error:
-            raise CollapsedComponentError(
-                f"expected positive definite covariances, but that of component {k} "
-                "is not; give a symmetric matrix with positive eigenvalues",
-                component=k,
-            ) from error
-        inverse, _ = dtrtri(factor, lower=1)
-        whiteners[k] = np.tril(inverse) / safe
-    diagonals = np.diagonal(whiteners, axis1=1, axis2=2)
-    return whiteners, np.log(diagonals).sum(axis=1)
+    # Unit diagonal first: features may differ in scale by any power of ten.
+    scales = np.sqrt(np.maximum(np.diagonal(covariances, axis1=1, axis2=2), 0.0))
+    if not scales.all():
+        _refuse(np.flatnonzero((scales == 0).any(axis=1))[0])
+    correlations = covariances / scales[:, :, None] / scales[:, None, :]
+    try:
+        factors = np.linalg.cholesky(correlations)
+    except np.linalg.LinAlgError:
+        _refuse(np.flatnonzero(~is_positive_definite(correlations))[0])
+    whiteners = _inverted(np.asarray(factors, np.float64)) / scales[:, None, :]
+    return whiteners, np.log(np.diagonal(whiteners, axis1=1, axis2=2)).sum(axis=1)
+
+
+def _inverted(factors: FloatArray) -> FloatArray:
+    """Return the inverses of lower triangular (K, D, D) matrices."""
+    n_features = factors.shape[1]
+    if n_features <= _MANY_FEATURES:
+        # One call for all of them; what pivoting leaves above the diagonal goes.
+        return np.asarray(np.linalg.inv(factors) * lower_mask(n_features))
+    return np.stack([np.tril(dtrtri(factor, lower=1)[0]) for factor in factors])
+
+
+@cache
+def lower_mask(n_features: int) -> FloatArray:
+    """Return ones on and below the diagonal, (D, D)."""
+    return np.tri(n_features)
+
+
+def _refuse(component: int) -> NoReturn:
+    raise CollapsedComponentError(
+        f"expected positive definite covariances, but that of component {component} "
+        "is not; give a symmetric matrix with positive eigenvalues",
+        component=int(component),
+    )

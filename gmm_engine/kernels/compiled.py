@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # no stubs
 from numba import types
-from numba.extending import intrinsic
+from numba.core import cgutils as _cgutils
 
-from gmm_engine.kernels.jit import compiled, compiled_exactly
+from gmm_engine.kernels.jit import compiled, compiled_exactly, vector_code
 from gmm_engine.types import FloatArray, IntArray
 
 FULL, POOLED, DIAGONAL, TRACE = range(4)
+cgutils: Any = _cgutils  # its functions have no types
 FARTHEST = 1e140
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 0.693147180369123816490
@@ -35,7 +36,7 @@ _LN2_LOW = 1.90821492927058770002e-10
 _ROUNDER = 6755399441055744.0
 
 
-@intrinsic
+@vector_code
 def _times_power_of_two(typing_context: Any, number: Any, rounded: Any) -> Any:
     """number · 2^k, where the last bits of `rounded` hold k."""
 
@@ -48,6 +49,211 @@ def _times_power_of_two(typing_context: Any, number: Any, rounded: Any) -> Any:
         return builder.bitcast(raised, ir.DoubleType())
 
     return types.float64(types.float64, types.float64), generate
+
+
+class _Vectors:
+    """Builds LLVM code on vectors of eight numbers, which stay in registers."""
+
+    width = 8
+
+    def __init__(self, context: Any, builder: Any) -> None:
+        self.context, self.builder = context, builder
+        self.type = ir.VectorType(ir.DoubleType(), self.width)
+
+    def data(self, array_type: Any, array: Any) -> Any:
+        """Return the pointer to the first number of an array."""
+        make = self.context.make_array(array_type)
+        return make(self.context, self.builder, array).data
+
+    def number(self, value: int) -> Any:
+        return ir.Constant(ir.IntType(64), value)
+
+    def offset(self, *terms: Any) -> Any:
+        """Return a sum of indices."""
+        total = terms[0]
+        for term in terms[1:]:
+            total = self.builder.add(total, term)
+        return total
+
+    def load(self, pointer: Any, offset: Any) -> Any:
+        place = self._place(pointer, offset)
+        return self.builder.load(place, align=8)
+
+    def store(self, vector: Any, pointer: Any, offset: Any) -> None:
+        self.builder.store(vector, self._place(pointer, offset), align=8)
+
+    def _place(self, pointer: Any, offset: Any) -> Any:
+        place = self.builder.gep(pointer, [offset])
+        return self.builder.bitcast(place, self.type.as_pointer())
+
+    def load_number(self, pointer: Any, offset: Any) -> Any:
+        return self.builder.load(self.builder.gep(pointer, [offset]))
+
+    def spread(self, number: Any) -> Any:
+        """Return a vector of eight times the same number."""
+        undefined = ir.Constant(self.type, ir.Undefined)
+        single = self.builder.insert_element(
+            undefined, number, ir.Constant(ir.IntType(32), 0)
+        )
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
+        return self.builder.shuffle_vector(single, undefined, mask)
+
+    def variables(self, n: int) -> list[Any]:
+        """Return places for n vectors, which LLVM turns into registers."""
+        return [cgutils.alloca_once(self.builder, self.type) for _ in range(n)]
+
+    def add_product(self, place: Any, a: Any, b: Any) -> None:
+        """place += a * b"""
+        self.builder.store(self.fused(a, b, self.builder.load(place)), place)
+
+    def fused(self, a: Any, b: Any, c: Any) -> Any:
+        """Return a * b + c, which LLVM may round once."""
+        product = self.builder.fmul(a, b, flags=["contract"])
+        return self.builder.fadd(product, c, flags=["contract"])
+
+    def sums(self, vectors: list[Any]) -> Any:
+        """Return the vector of the sums of eight vectors, by pairs."""
+        while len(vectors) > 1:
+            vectors = [
+                self._paired(vectors[i], vectors[i + 1], self.width // len(vectors))
+                for i in range(0, len(vectors), 2)
+            ]
+        return vectors[0]
+
+    def _paired(self, a: Any, b: Any, step: int) -> Any:
+        """Return a and b added to half their length, interleaved by `step`."""
+        builder, width = self.builder, self.width
+        low = [i for i in range(width) if not i & step]
+        picked = []
+        for shift in (0, step):
+            indices = [0] * width
+            for i in low:
+                indices[i], indices[i + step] = i + shift, width + i + shift
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), width), indices)
+            picked.append(builder.shuffle_vector(a, b, mask))
+        return builder.fadd(picked[0], picked[1])
+
+
+@vector_code
+def _whitened_squares(
+    typing_context: Any,
+    whitener: Any,
+    offsets: Any,
+    z: Any,
+    constant: Any,
+    out: Any,
+    n_groups: Any,
+) -> Any:
+    """out = constant - ½ ‖whitener @ z - offsets‖², lower triangular, 32 rows a group.
+
+    Four features by 32 rows are summed up in 16 registers.
+    """
+    signature = types.void(whitener, offsets, z, constant, out, n_groups)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        v = _Vectors(context, builder)
+        w_type, b_type, z_type, _, out_type, _ = signature.args
+        w_array = context.make_array(w_type)(context, builder, arguments[0])
+        z_array = context.make_array(z_type)(context, builder, arguments[2])
+        w, zs = w_array.data, z_array.data
+        padded = builder.extract_value(w_array.shape, 0)
+        tile = builder.extract_value(z_array.shape, 1)
+        b, outs = v.data(b_type, arguments[1]), v.data(out_type, arguments[4])
+        c = v.spread(arguments[3])
+        zero = ir.Constant(v.type, [0.0] * v.width)
+        minus_half = ir.Constant(v.type, [-0.5] * v.width)
+        squares, sums = v.variables(4), v.variables(16)
+        four = v.number(4)
+        with cgutils.for_range(builder, arguments[5]) as groups:
+            row = builder.mul(groups.index, v.number(32))
+            for place in squares:
+                builder.store(zero, place)
+            n_blocks = builder.sdiv(padded, four)
+            with cgutils.for_range(builder, n_blocks) as blocks:
+                i = builder.mul(blocks.index, four)
+                for r in range(4):
+                    start = v.spread(v.load_number(b, v.offset(i, v.number(r))))
+                    for u in range(4):
+                        builder.store(builder.fneg(start), sums[4 * r + u])
+                with cgutils.for_range(builder, builder.add(i, four)) as features:
+                    j = features.index
+                    place = v.offset(builder.mul(j, tile), row)
+                    loaded = [
+                        v.load(zs, v.offset(place, v.number(8 * u))) for u in range(4)
+                    ]
+                    for r in range(4):
+                        line = builder.mul(v.offset(i, v.number(r)), padded)
+                        factor = v.spread(v.load_number(w, v.offset(line, j)))
+                        for u in range(4):
+                            v.add_product(sums[4 * r + u], factor, loaded[u])
+                for r in range(4):
+                    for u in range(4):
+                        whitened = builder.load(sums[4 * r + u])
+                        v.add_product(squares[u], whitened, whitened)
+            for u in range(4):
+                value = v.fused(builder.load(squares[u]), minus_half, c)
+                v.store(value, outs, v.offset(row, v.number(8 * u)))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@vector_code
+def _add_outer(
+    typing_context: Any, out: Any, v: Any, z: Any, i: Any, j: Any, n_groups: Any
+) -> Any:
+    """out[i:i+4, j:j+4] += v[i:i+4] @ z[j:j+4].T over n_groups of 32 rows."""
+    signature = types.void(out, v, z, i, j, n_groups)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vectors = _Vectors(context, builder)
+        out_type, v_type, z_type, *_ = signature.args
+        out_array = context.make_array(out_type)(context, builder, arguments[0])
+        z_array = context.make_array(z_type)(context, builder, arguments[2])
+        padded = builder.extract_value(out_array.shape, 1)
+        tile = builder.extract_value(z_array.shape, 1)
+        vs, zs = vectors.data(v_type, arguments[1]), z_array.data
+        i, j = arguments[3], arguments[4]
+        sums = vectors.variables(16)
+        zero = ir.Constant(vectors.type, [0.0] * vectors.width)
+        for place in sums:
+            builder.store(zero, place)
+        n_vectors = builder.mul(arguments[5], vectors.number(4))
+        with cgutils.for_range(builder, n_vectors) as loop:
+            row = builder.mul(loop.index, vectors.number(8))
+            left, right = (
+                [
+                    vectors.load(
+                        pointer,
+                        vectors.offset(
+                            builder.mul(vectors.offset(first, vectors.number(r)), tile),
+                            row,
+                        ),
+                    )
+                    for r in range(4)
+                ]
+                for pointer, first in ((vs, i), (zs, j))
+            )
+            for a in range(4):
+                for b in range(4):
+                    vectors.add_product(sums[4 * a + b], left[a], right[b])
+        for half in range(2):
+            total = vectors.sums(
+                [builder.load(place) for place in sums[8 * half : 8 * half + 8]]
+            )
+            for slot in range(8):
+                a, b = divmod(8 * half + slot, 4)
+                line = builder.mul(vectors.offset(i, vectors.number(a)), padded)
+                place = builder.gep(
+                    out_array.data, [vectors.offset(line, j, vectors.number(b))]
+                )
+                added = builder.extract_element(
+                    total, ir.Constant(ir.IntType(32), slot)
+                )
+                builder.store(builder.fadd(builder.load(place), added), place)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @compiled_exactly
@@ -75,8 +281,7 @@ def _exp(x: float) -> float:
     p = p * r + 0.5
     p = p * r + 1.0
     p = p * r + 1.0
-    scale: Any = _times_power_of_two  # called without the typing context
-    return float(scale(p, rounded))
+    return float(_times_power_of_two(p, rounded))
 
 
 @compiled
@@ -116,74 +321,14 @@ def _add_product(
 
 
 @compiled
-def _add_outer(
-    out: FloatArray, v: FloatArray, z: FloatArray, i: int, j: int, n: int
-) -> None:
-    """out[i:i+4, j:j+4] += v[i:i+4] @ z[j:j+4].T: 16 sums stay in registers."""
-    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = 0.0
-    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = 0.0
-    v0, v1, v2, v3 = v[i], v[i + 1], v[i + 2], v[i + 3]
-    z0, z1, z2, z3 = z[j], z[j + 1], z[j + 2], z[j + 3]
-    for t in range(n):
-        x0, x1, x2, x3 = z0[t], z1[t], z2[t], z3[t]
-        y = v0[t]
-        s00 += y * x0
-        s01 += y * x1
-        s02 += y * x2
-        s03 += y * x3
-        y = v1[t]
-        s10 += y * x0
-        s11 += y * x1
-        s12 += y * x2
-        s13 += y * x3
-        y = v2[t]
-        s20 += y * x0
-        s21 += y * x1
-        s22 += y * x2
-        s23 += y * x3
-        y = v3[t]
-        s30 += y * x0
-        s31 += y * x1
-        s32 += y * x2
-        s33 += y * x3
-    o0, o1, o2, o3 = out[i], out[i + 1], out[i + 2], out[i + 3]
-    o0[j] += s00
-    o0[j + 1] += s01
-    o0[j + 2] += s02
-    o0[j + 3] += s03
-    o1[j] += s10
-    o1[j + 1] += s11
-    o1[j + 2] += s12
-    o1[j + 3] += s13
-    o2[j] += s20
-    o2[j + 1] += s21
-    o2[j + 2] += s22
-    o2[j + 3] += s23
-    o3[j] += s30
-    o3[j + 1] += s31
-    o3[j + 2] += s32
-    o3[j + 3] += s33
-
-
-@compiled
-def _centre(z: FloatArray, mean: FloatArray, n: int, out: FloatArray) -> None:
-    """out = z - mean, feature by feature."""
-    for i in range(len(mean)):
-        z_i, out_i, m = z[i], out[i], mean[i]
-        for t in range(n):
-            out_i[t] = z_i[t] - m
-
-
-@compiled
 def _joint_full(
     z: FloatArray,
     n: int,
     n_features: int,
     means: FloatArray,
     whiteners: FloatArray,
+    offsets: FloatArray,
     log_constants: FloatArray,
-    centred: FloatArray,
-    four: FloatArray,
     joint: FloatArray,
 ) -> None:
     """Log joint densities with a lower triangular whitener for each component."""
@@ -224,23 +369,13 @@ def _joint_full(
                 y3 = w30 * x0 + w31 * x1 + w32 * x2 + w33 * x3
                 out[t] = c - 0.5 * ((y0 * y0 + y1 * y1) + (y2 * y2 + y3 * y3))
         else:
-            _centre(z, mean, n, centred)
-            for t in range(n):
-                out[t] = c
-            for i in range(0, means.shape[1], 4):
-                four[:, :n] = 0.0
-                for j in range(0, i + 4, 4):
-                    _add_product(four, w, centred, i, j, n)
-                _subtract_half_squares(four, n, out)
+            _whitened_squares(w, offsets[k], z, c, out, _groups(n))
 
 
 @compiled
-def _subtract_half_squares(four: FloatArray, n: int, out: FloatArray) -> None:
-    y0, y1, y2, y3 = four[0], four[1], four[2], four[3]
-    for t in range(n):
-        out[t] -= 0.5 * (
-            (y0[t] * y0[t] + y1[t] * y1[t]) + (y2[t] * y2[t] + y3[t] * y3[t])
-        )
+def _groups(n: int) -> int:
+    """How many groups of 32 rows hold n rows."""
+    return (n + 31) // 32
 
 
 @compiled
@@ -368,12 +503,14 @@ def _add_moments_full(
     n_features: int,
     mean: FloatArray,
     r: FloatArray,
-    centred: FloatArray,
     weighted: FloatArray,
     first: FloatArray,
     second: FloatArray,
 ) -> None:
-    """Add the moments of one component; second gets its lower triangle of blocks."""
+    """Add the moments of one component; second gets its lower triangle of blocks.
+
+    From five features on, second is about the mean on its left side only.
+    """
     if n_features == 1:
         z0, m0 = z[0], mean[0]
         f0 = s00 = 0.0
@@ -462,19 +599,21 @@ def _add_moments_full(
         second[3, 2] += s32
         second[3, 3] += s33
     else:
+        n_groups = _groups(n)
         for i in range(len(mean)):
-            z_i, x_i, v_i, m = z[i], centred[i], weighted[i], mean[i]
+            z_i, v_i, m = z[i], weighted[i], mean[i]
             f = 0.0
             for t in range(n):
-                x = z_i[t] - m
-                v = r[t] * x
-                x_i[t] = x
+                v = r[t] * (z_i[t] - m)
                 v_i[t] = v
                 f += v
+            v_i[n : 32 * n_groups] = 0.0
             first[i] += f
+        # About the mean on one side only: Σ r (z - m) zᵀ = Σ r (z - m)(z - m)ᵀ + f mᵀ.
+        # The last term is taken off at the end; it is small, for f is.
         for i in range(0, len(mean), 4):
             for j in range(0, i + 4, 4):
-                _add_outer(second, weighted, centred, i, j, n)
+                _add_outer(second, weighted, z, i, j, n_groups)
 
 
 @compiled
@@ -563,18 +702,16 @@ def _joint(
     n_features: int,
     means: FloatArray,
     whiteners: FloatArray,
+    offsets: FloatArray,
     log_constants: FloatArray,
     factors: FloatArray,
     whitened: FloatArray,
-    four: FloatArray,
     squares: FloatArray,
     joint: FloatArray,
 ) -> None:
     """Log joint densities of a tile, of any kind."""
     if kind == FULL:
-        _joint_full(
-            z, n, n_features, means, whiteners, log_constants, whitened, four, joint
-        )
+        _joint_full(z, n, n_features, means, whiteners, offsets, log_constants, joint)
     elif kind == DIAGONAL:
         _joint_diagonal(z, n, means, whiteners, log_constants, joint)
     else:
@@ -620,13 +757,13 @@ def accumulate(
     n_components, padded = means.shape
     z = np.zeros((padded, tile))
     # Also the whitened rows, where one whitener serves all components.
-    centred = np.empty((padded, tile))
+    centred = np.zeros((padded, tile))
     weighted = np.empty((padded, tile))
     joint = np.empty((n_components, tile))
     squares = np.empty((n_components, tile))
-    four = np.empty((4, tile))
     largest, total = np.empty(tile), np.empty(tile)
     factors = _factors(kind, n_components, whiteners)
+    offsets = _offsets(kind, means, whiteners)
     log_likelihood = 0.0
     for start in range(0, n_rows, tile):
         n = min(tile, n_rows - start)
@@ -639,10 +776,10 @@ def accumulate(
             n_features,
             means,
             whiteners,
+            offsets,
             log_constants,
             factors,
             centred,
-            four,
             squares,
             joint,
         )
@@ -652,7 +789,7 @@ def accumulate(
             counts[k] += _sum(r, n)
             if kind == FULL:
                 _add_moments_full(
-                    z, n, n_features, mean, r, centred, weighted, first[k], second[k]
+                    z, n, n_features, mean, r, weighted, first[k], second[k]
                 )
             elif kind == DIAGONAL:
                 _add_moments_diagonal(z, n, mean, r, first[k], second[k, 0])
@@ -665,8 +802,35 @@ def accumulate(
             _weigh(centred, n, tile_weights, weighted)
             for i in range(0, padded, 4):
                 for j in range(0, i + 4, 4):
-                    _add_outer(second[0], weighted, centred, i, j, n)
+                    _add_outer(second[0], weighted, centred, i, j, _groups(n))
+    if kind == FULL and n_features > 4:
+        _finish_about_means(means, first, second)
     return log_likelihood
+
+
+@compiled
+def _finish_about_means(
+    means: FloatArray, first: FloatArray, second: FloatArray
+) -> None:
+    """Move the right side of second to the means, for sums that started at zero."""
+    n_components, padded = means.shape
+    for k in range(n_components):
+        for i in range(padded):
+            for j in range(i + 1):
+                second[k, i, j] -= first[k, i] * means[k, j]
+
+
+@compiled
+def _offsets(kind: int, means: FloatArray, whiteners: FloatArray) -> FloatArray:
+    """W_k means_k, (K, P), where each component has a matrix."""
+    n_components, padded = means.shape
+    offsets = np.zeros((n_components, padded))
+    if kind == FULL:
+        for k in range(n_components):
+            for i in range(padded):
+                for j in range(i + 1):
+                    offsets[k, i] += whiteners[k, i, j] * means[k, j]
+    return offsets
 
 
 @compiled
@@ -682,6 +846,7 @@ def _weigh(
         else:
             for t in range(n):
                 out[t] = tile_weights[t] * z_i[t]
+        out[n : 32 * _groups(n)] = 0.0
 
 
 @compiled
@@ -705,12 +870,12 @@ def evaluate(
     n_rows, n_features = rows.shape
     n_components, padded = means.shape
     z = np.zeros((padded, tile))
-    whitened = np.empty((padded, tile))
+    whitened = np.zeros((padded, tile))
     joint = np.empty((n_components, tile))
     squares = np.empty((n_components, tile))
-    four = np.empty((4, tile))
     largest, total = np.empty(tile), np.empty(tile)
     factors = _factors(kind, n_components, whiteners)
+    offsets = _offsets(kind, means, whiteners)
     for start in range(0, n_rows, tile):
         n = min(tile, n_rows - start)
         _load(rows, start, n, center, scale, z)
@@ -721,10 +886,10 @@ def evaluate(
             n_features,
             means,
             whiteners,
+            offsets,
             log_constants,
             factors,
             whitened,
-            four,
             squares,
             joint,
         )

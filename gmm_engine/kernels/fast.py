@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gmm_engine.covariance import Moments
+from gmm_engine.covariance.full import lower_mask
 from gmm_engine.kernels import compiled
 from gmm_engine.kernels.density import Density
 from gmm_engine.statistics import SufficientStatistics
@@ -179,8 +180,17 @@ class Kernel:
 
 
 def _tile_for(n_features: int) -> int:
-    """Return how many rows keep a tile's arrays in the caches nearest to the core."""
-    return 512 if n_features <= 4 else 128
+    """Return how many rows keep a tile in the cache that suits it, as measured.
+
+    Few features: as long as possible, against the cost of starting loops. Then the tile
+    itself in the first-level cache; and with many features, whose tile never fits,
+    long enough to use a whitener well once it is there.
+    """
+    if n_features <= 4:
+        return 1024
+    if n_features <= 16:
+        return 256
+    return 128 if n_features <= 80 else 384
 
 
 def _read_only(array: FloatArray) -> FloatArray:
@@ -192,5 +202,5 @@ def _read_only(array: FloatArray) -> FloatArray:
 
 def _symmetric(lower: FloatArray) -> FloatArray:
     """Return (K, D, D) matrices whose lower triangles are given."""
-    matrices = np.tril(lower)
-    return np.asarray(matrices + np.tril(lower, -1).swapaxes(1, 2))
+    mask = lower_mask(lower.shape[1])
+    return np.asarray(lower * mask + lower.swapaxes(1, 2) * (1 - mask))

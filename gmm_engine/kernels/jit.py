@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import llvmlite.binding as llvm  # type: ignore[import-untyped]  # no stubs
 import numba
 from numba.core import config
+from numba.extending import intrinsic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +37,11 @@ def compiled(function: F) -> F:
 def compiled_exactly(function: F) -> F:
     """Compile, but keep the order of operations: only fused multiply-adds."""
     return _compile(function, fastmath={"contract"})
+
+
+def vector_code(function: Callable[..., Any]) -> Any:
+    """Make a function that writes its own LLVM code; kernels call it as any other."""
+    return intrinsic(function)
 
 
 def _compile(function: F, **options: Any) -> F:

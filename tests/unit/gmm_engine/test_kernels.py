@@ -1,0 +1,168 @@
+"""The compiled kernels against the plain ones, on every path through them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from gmm_engine import COVARIANCE_TYPES, GaussianMixture, fit
+from gmm_engine.em import Problem, e_step
+from gmm_engine.kernels import fast, reference
+from gmm_engine.kernels.density import Density, Parameters, prepare
+from gmm_engine.mixture import enter_frame
+from gmm_engine.sources import ArraySource, threads
+from gmm_engine.statistics import SufficientStatistics
+from tests.strategies import random_mixture
+
+STRUCTURES = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+# One for each special case, a remainder of each kind, and more than one tile.
+FEATURES = pytest.mark.parametrize("n_features", [1, 2, 3, 4, 5, 8, 11, 30])
+
+
+def density_of(mixture: GaussianMixture) -> Density:
+    frame = mixture._own_frame()
+    return prepare(enter_frame(mixture, frame), frame)
+
+
+def assert_statistics_agree(
+    a: SufficientStatistics, b: SufficientStatistics, rtol: float
+) -> None:
+    for name in ("log_likelihood", "counts", "first", "second"):
+        one, other = getattr(a, name), getattr(b, name)
+        atol = rtol * np.abs(b.second).max()
+        assert_allclose(one, other, rtol=rtol, atol=atol, err_msg=name)
+
+
+@STRUCTURES
+@FEATURES
+@pytest.mark.parametrize("n_components", [1, 2, 7])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_are_those_of_the_plain_kernel(
+    covariance_type, n_features, n_components, weighted
+):
+    rng = np.random.default_rng(n_features)
+    mixture = random_mixture(rng, n_components, n_features, covariance_type)
+    X, _ = mixture.sample(2_077, rng)
+    weights = rng.random(len(X)) if weighted else None
+    density = density_of(mixture)
+    kernel = fast.Kernel(density)
+    parts = [
+        kernel.accumulate(X[rows], None if weights is None else weights[rows])
+        for rows in (slice(0, 1_500), slice(1_500, None))
+    ]
+    assert_statistics_agree(
+        kernel.statistics(parts[0] + parts[1]),
+        reference.accumulate(density, X, weights),
+        rtol=1e-12,
+    )
+
+
+@STRUCTURES
+@FEATURES
+def test_queries_are_those_of_the_plain_kernel(covariance_type, n_features):
+    rng = np.random.default_rng(n_features)
+    mixture = random_mixture(rng, 3, n_features, covariance_type)
+    X, _ = mixture.sample(1_033, rng)
+    density = density_of(mixture)
+    joint = reference.log_joint(density, X)
+    volume = density.frame.log_volume
+    assert_allclose(
+        mixture.score_samples(X), reference.log_evidence(joint) - volume, rtol=1e-12
+    )
+    assert (mixture.predict(X) == joint.argmax(axis=0)).all()
+    reference.normalize(joint)
+    assert_allclose(mixture.predict_proba(X), joint.T, rtol=1e-10, atol=1e-14)
+
+
+@STRUCTURES
+def test_sums_do_not_depend_on_blocks_or_threads(covariance_type):
+    rng = np.random.default_rng(4)
+    mixture = random_mixture(rng, 4, 6, covariance_type)
+    X, _ = mixture.sample(30_000, rng)
+    frame = mixture._own_frame()
+    parameters = enter_frame(mixture, frame)
+
+    def statistics(source: ArraySource) -> SufficientStatistics:
+        problem = Problem(source, frame, parameters.structure, np.full(6, 1e-9))
+        return e_step(problem, parameters)
+
+    expected = statistics(ArraySource(X, block_size=len(X)))
+    with threads(3) as executor:
+        for source in (
+            ArraySource(X),
+            ArraySource(X, block_size=1_001),
+            ArraySource(X, block_size=37, executor=executor),
+            ArraySource(X, executor=executor),
+            ArraySource(np.asfortranarray(X), executor=executor),
+        ):
+            assert_statistics_agree(statistics(source), expected, rtol=1e-11)
+
+
+@STRUCTURES
+def test_the_number_of_threads_changes_nothing_at_all(covariance_type):
+    X, _ = random_mixture(np.random.default_rng(6), 4, 6, covariance_type).sample(
+        30_000, 0
+    )
+    one, three = (
+        fit(X, 4, covariance_type=covariance_type, n_threads=n).mixture for n in (1, 3)
+    )
+    for name in ("weights", "means", "covariances"):
+        assert (getattr(one, name) == getattr(three, name)).all()
+
+
+def test_a_tied_mixture_far_apart_has_its_scatter_about_the_means():
+    """Whitened means far from the origin: the pooled sums would cancel."""
+    rng = np.random.default_rng(7)
+    means = np.array([[0.0, 0.0], [1e6, 0.0]])
+    mixture = GaussianMixture([0.5, 0.5], means, np.eye(2), "tied")
+    X, labels = mixture.sample(1_000, rng)
+    density = density_of(mixture)
+    kernel = fast.Kernel(density)
+    statistics = kernel.statistics(kernel.accumulate(X, None))
+    centred = (X - means[labels]) / density.frame.scale
+    assert_allclose(statistics.second, centred.T @ centred, rtol=1e-8)
+
+
+def test_rows_of_no_weight_at_all_leave_no_subnormal_numbers():
+    """Responsibilities below 1e-300 would make the sums a hundred times slower."""
+    mixture = GaussianMixture(
+        [0.5, 0.5], [[0.0] * 5, [60.0] * 5], np.ones((2, 5)), "diag"
+    )
+    kernel = fast.Kernel(density_of(mixture))
+    sums = kernel.accumulate(np.zeros((10, 5)), None)
+    assert 1e-290 < np.abs(sums.second[1]).max() < 1e-200
+
+
+def test_parameters_know_their_sizes():
+    mixture = random_mixture(np.random.default_rng(0), 3, 2, "full")
+    parameters: Parameters = enter_frame(mixture, mixture._own_frame())
+    assert (parameters.n_components, parameters.n_features) == (3, 2)
+
+
+def test_importing_the_engine_neither_loads_the_compiler_nor_starts_threads():
+    code = (
+        "import sys, threading, gmm_engine; "
+        "assert threading.active_count() == 1; "
+        "print('numba' in sys.modules, 'scipy.stats' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.split() == ["False", "False"]
+
+
+def test_kernels_work_where_no_cache_can_be_written(monkeypatch, tmp_path):
+    """numba refuses to cache without a writable folder; then it has to compile."""
+    jit = pytest.importorskip("gmm_engine.kernels.jit")
+
+    def refuse(*arguments, cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(jit.numba, "njit", refuse)
+    assert jit.compiled(abs)(-3.0) == 3.0
