@@ -1,0 +1,1 @@
+"""Backups: `file` is their form, `reading` fills one, `restoring` brings it back."""
