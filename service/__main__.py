@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -15,8 +16,10 @@ import click
 from service import processes
 from service.errors import SchemaMismatchError, ServiceError, StorageUnavailableError
 from service.settings import Settings, SettingsError, as_markdown
+from service.storage.backup.file import BackupFileError
 
 # From sysexits.h: what a script can tell apart.
+EXIT_DATA = 65
 EXIT_UNAVAILABLE = 69
 EXIT_OS_ERROR = 71
 EXIT_CONFIG = 78
@@ -30,6 +33,8 @@ class OneLineErrors(click.Group):
             return super().invoke(ctx)
         except (SettingsError, SchemaMismatchError) as error:
             _fail(error, EXIT_CONFIG)
+        except BackupFileError as error:
+            _fail(error, EXIT_DATA)
         except StorageUnavailableError as error:
             _fail(error, EXIT_UNAVAILABLE)
         except ServiceError as error:
@@ -115,6 +120,26 @@ def migrate(status: bool, dry_run: bool) -> None:
     from service.commands import migrate
 
     migrate.run(_settings(), status, dry_run)
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+def backup(file: Path, force: bool) -> None:
+    """Write all that is stored to FILE, while the service runs or not."""
+    from service.commands import backup
+
+    backup.run(_settings(), file, force)
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--replace", is_flag=True, help="Remove all that is stored now.")
+def restore(file: Path, replace: bool) -> None:
+    """Bring back all that `gmm backup` wrote to FILE, or nothing."""
+    from service.commands import restore
+
+    restore.run(_settings(), file, replace)
 
 
 @main.command("warm-up")
