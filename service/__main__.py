@@ -85,22 +85,31 @@ _parent_option: Callable[..., Callable[..., None]] = click.option(
 )
 
 
+_insecure_option: Callable[..., Callable[..., None]] = click.option(
+    "--insecure",
+    is_flag=True,
+    help="Let everybody in who reaches GMM_HOST, as long as there is no API key.",
+)
+
+
 @main.command()
-def serve() -> None:
+@_insecure_option
+def serve(insecure: bool) -> None:
     """Start everything: the store, the API and the workers."""
     from service.commands import serve
 
-    sys.exit(serve.run(_settings(), fatal_codes=frozenset({EXIT_CONFIG})))
+    sys.exit(serve.run(_settings(), frozenset({EXIT_CONFIG}), insecure))
 
 
 @main.command()
 @_parent_option
 @click.option("--fd", type=int, hidden=True, help="A socket that listens already.")
-def api(fd: int | None) -> None:
+@_insecure_option
+def api(fd: int | None, insecure: bool) -> None:
     """Serve HTTP on GMM_HOST and GMM_PORT."""
     from service.commands import api
 
-    api.run(_settings(), fd)
+    api.run(_settings(), fd, insecure)
 
 
 @main.command()
@@ -113,6 +122,15 @@ def worker() -> None:
 
 
 @main.command()
+@_parent_option
+def webhooks() -> None:
+    """Tell the URLs given with fits that they ended."""
+    from service.commands import webhooks
+
+    webhooks.run(_settings())
+
+
+@main.command()
 @click.option("--status", is_flag=True, help="Only tell the versions.")
 @click.option("--dry-run", is_flag=True, help="Tell what would change; change nothing.")
 def migrate(status: bool, dry_run: bool) -> None:
@@ -120,6 +138,52 @@ def migrate(status: bool, dry_run: bool) -> None:
     from service.commands import migrate
 
     migrate.run(_settings(), status, dry_run)
+
+
+@main.group()
+def keys() -> None:
+    """Make, list and revoke API keys; also while the service runs."""
+
+
+@keys.command("create")
+@click.option("--tenant", default="default", help="Whose data the key opens.")
+@click.option(
+    "--scopes", required=True, help="Of read, fit, delete, metrics, admin: `read,fit`."
+)
+@click.option("--name", help="For whom or what it is; only for the list.")
+@click.option("--expires", help="When it ends: 30d, 12h, or 2030-01-31.")
+def create_key(tenant: str, scopes: str, name: str | None, expires: str | None) -> None:
+    """Print a new key, once. From the first key on, keys are required."""
+    from service.commands import keys
+
+    keys.create(_settings(), tenant, scopes, name, expires)
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_keys(as_json: bool) -> None:
+    """List the keys, without what makes them keys."""
+    from service.commands import keys
+
+    keys.show(_settings(), as_json)
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+def revoke_key(key_id: str) -> None:
+    """Revoke a key, at once and for ever."""
+    from service.commands import keys
+
+    keys.revoke(_settings(), key_id)
+
+
+@keys.command("off")
+@click.option("--insecure", is_flag=True, required=True, help="Yes, without keys.")
+def stop_requiring_keys(insecure: bool) -> None:
+    """Require no keys any more, until the next is made. Good keys stay good."""
+    from service.commands import keys
+
+    keys.stop_requiring(_settings())
 
 
 @main.command()

@@ -12,27 +12,38 @@ from threading import Event
 
 from gmm_engine.types import FloatArray
 from migrations.runner import require_current
+from service.domain.api_keys import DEFAULT_TENANT
 from service.domain.models import Trajectory
-from service.ports import FitRepository
+from service.ports import FitRepository, WebhookOutbox
 from service.settings import Settings
+from service.storage.api_keys import RedisApiKeyRepository
 from service.storage.connection import StoreClients
 from service.storage.datasets import RedisDatasetRepository
 from service.storage.fits import RedisFitRepository
 from service.storage.models import RedisModelRepository
+from service.storage.rate_limits import RedisRequestCounts
+from service.storage.webhooks import RedisWebhookOutbox
+from service.use_cases.api_keys import ApiKeyService, Gatekeeper
 from service.use_cases.datasets import DatasetService
 from service.use_cases.fits import FitService
 from service.use_cases.models import ModelService
+from service.use_cases.rate_limits import RateLimiter
 from service.use_cases.renderings import RenderingService
 from service.use_cases.running import FitRunner
 from service.use_cases.services import Services
 from service.worker.queue import RqFitQueue
 
-DEFAULT_TENANT = "default"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 def new_id() -> str:
     """An id that nobody can guess: 120 random bits in 24 letters and digits."""
     return base64.b32encode(secrets.token_bytes(15)).decode().lower()
+
+
+def random_letters(n: int) -> str:
+    """Letters and digits that nobody can guess, of 5 bits each."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(n))
 
 
 def new_seed() -> int:
@@ -76,8 +87,27 @@ class Wiring:
             _ttl(settings.model_ttl_seconds),
         )
 
+    def outbox_for(self, tenant: str) -> WebhookOutbox:
+        return RedisWebhookOutbox(self.clients, tenant)
+
     def tenants(self) -> Iterable[str]:
-        return (DEFAULT_TENANT,)
+        """Every tenant that may have data: it had a key, or needed none."""
+        return sorted({DEFAULT_TENANT, *self.api_keys.tenants()})
+
+    @property
+    def key_service(self) -> ApiKeyService:
+        return ApiKeyService(self.api_keys, random_letters, utc_now)
+
+    def gatekeeper(self, is_open: bool) -> Gatekeeper:
+        return Gatekeeper(self.api_keys, utc_now, is_open)
+
+    def rate_limiter(self) -> RateLimiter:
+        counts = RedisRequestCounts(self.clients)
+        return RateLimiter(counts, self.settings.rate_limit)
+
+    @cached_property
+    def api_keys(self) -> RedisApiKeyRepository:
+        return RedisApiKeyRepository(self.clients)
 
     def check(self) -> None:
         """Implements `service.ports.Readiness`."""

@@ -5,6 +5,7 @@ The message says what was expected, what came, and what to do; it is safe to sho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -29,6 +30,9 @@ class ServiceError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal-error"
     title: ClassVar[str] = "Internal error"
+
+    retry_after_seconds: float | None = None
+    """When the same request may succeed, where that is known."""
 
     def __init__(self, detail: str, places: Sequence[Place] = ()) -> None:
         super().__init__(detail)
@@ -115,6 +119,126 @@ class NoTrajectoryError(NotFoundError):
     """The model has no trajectory or its data are gone: nothing to animate."""
 
     code, title = "no-trajectory", "No trajectory"
+
+
+class ApiKeyNotFoundError(NotFoundError):
+    code, title = "key-not-found", "Key not found"
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"There is no key {key_id[:60]!r}; `gmm keys list` shows all.")
+
+
+class NotAuthenticatedError(ServiceError):
+    """A key is needed and none came, or the one that came is not good (any more)."""
+
+    status, code, title = 401, "not-authenticated", "Not authenticated"
+
+    def __init__(self, detail: str, reason: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        """Why the key that came is refused; None: none came."""
+
+
+class MissingScopeError(ServiceError):
+    """The key does not have the scope that this operation needs."""
+
+    status, code, title = 403, "missing-scope", "Missing scope"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            f"The key lacks the scope {scope!r}, which this needs; ask the operator "
+            "for a key that has it."
+        )
+        self.scope = scope
+
+
+class ForeignPageError(ServiceError):
+    """A browser sent this for another site's page, or under a name not ours."""
+
+    status, code, title = 403, "foreign-page", "Foreign page"
+
+
+class RateLimitedError(ServiceError):
+    """This client has sent as many requests as it may in a minute."""
+
+    status, code, title = 429, "rate-limited", "Too many requests"
+
+    def __init__(self, limit: int, retry_after_seconds: float) -> None:
+        super().__init__(
+            f"A client may send {limit} requests a minute here; go on in "
+            f"{math.ceil(retry_after_seconds)} seconds."
+        )
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidIdempotencyKeyError(ServiceError):
+    """The Idempotency-Key is empty, too long, or has other than visible characters."""
+
+    status, code, title = 400, "invalid-idempotency-key", "Invalid idempotency key"
+
+
+class IdempotencyKeyReusedError(ServiceError):
+    """Another request came with this Idempotency-Key before."""
+
+    status, code, title = 422, "idempotency-key-reused", "Idempotency key reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another request was sent with this Idempotency-Key before: its body, "
+            "query, path or Content-Type differs. Send each request with its own key."
+        )
+
+
+class RequestInProgressError(ServiceError):
+    """The same request is being answered at this moment."""
+
+    status, code, title = 409, "request-in-progress", "Request in progress"
+    retry_after_seconds = 1.0
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A request with this Idempotency-Key is being answered at this moment; "
+            "send it again in a second for the same answer."
+        )
+
+
+class IdTakenError(ServiceError, ValueError):
+    """There is something of that kind with that id already."""
+
+    status, code, title = 409, "id-taken", "Id taken"
+
+
+class DatasetInUseError(ServiceError):
+    """A fit of the dataset is queued or running: it cannot be deleted now."""
+
+    status, code, title = 409, "dataset-in-use", "Dataset in use"
+
+
+class TooManyQueuedFitsError(ServiceError):
+    """This client has as many fits in the queue as it may."""
+
+    status, code, title = 429, "too-many-queued-fits", "Too many queued fits"
+
+    def __init__(self, n_queued: int, retry_after_seconds: float) -> None:
+        super().__init__(
+            f"{n_queued} of your fits wait for a worker, as many as may; send this "
+            f"one in about {math.ceil(retry_after_seconds)} seconds, or cancel some."
+        )
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QueueFullError(ServiceError):
+    """So many fits wait for a worker that no more are accepted, whoever sends them."""
+
+    status, code, title = 503, "queue-full", "Queue full"
+
+    def __init__(self, n_queued: int, retry_after_seconds: float) -> None:
+        super().__init__(
+            f"{n_queued} fits wait for a worker, as many as may; send this one in "
+            f"about {math.ceil(retry_after_seconds)} seconds."
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class FitAlreadyFinishedError(ServiceError):

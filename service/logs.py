@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from typing import Any
 
 import structlog
 from structlog.typing import Processor
+
+# Of an API key, whole or cut off; its id may be seen.
+_KEY = re.compile(r"gmm_([a-z2-7]{16})_[a-z2-7]+", re.ASCII)
 
 # What every line has, whoever wrote it.
 _SHARED: tuple[Processor, ...] = (
@@ -47,9 +52,12 @@ def configure_logging(log_format: str, log_level: str) -> None:
 def _renderers(log_format: str) -> list[Processor]:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if log_format == "json":
-        return [
-            remove,
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(),
-        ]
-    return [remove, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        tracebacks = structlog.processors.dict_tracebacks
+        return [remove, tracebacks, structlog.processors.JSONRenderer(), _mask_keys]
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    return [remove, console, _mask_keys]
+
+
+def _mask_keys(_logger: object, _name: str, line: Any) -> str:
+    """Hide API keys, wherever in a line: a client may have put one into a path."""
+    return _KEY.sub(r"gmm_\1_…", line)

@@ -7,15 +7,18 @@ Each method raises only errors of `service.errors`. The in-memory fakes in
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from gmm_engine import GaussianMixture
 from gmm_engine.types import FloatArray
+from service.domain.api_keys import ApiKey
 from service.domain.datasets import Dataset
 from service.domain.fits import Failure, Fit, FitEvent, FitState, Progress
+from service.domain.idempotency import Reservation
 from service.domain.models import FittedModel, Model, Trajectory
 from service.domain.pages import Page, PageRequest
+from service.domain.webhooks import Attempt, Message, Webhook
 
 
 class Clock(Protocol):
@@ -25,7 +28,7 @@ class Clock(Protocol):
 
 class DatasetRepository(Protocol):
     def add(self, dataset: Dataset, rows: FloatArray) -> None:
-        """Store a dataset whole or not at all."""
+        """Store a dataset whole or not at all; IdTakenError when its id exists."""
 
     def get(self, dataset_id: str) -> Dataset: ...
 
@@ -72,6 +75,18 @@ class FitRepository(Protocol):
     def with_status(self, status: FitState) -> Iterator[Fit]:
         """Yield every fit in that state (to rebuild the queue)."""
 
+    def n_queued(self) -> int: ...
+
+    def recent_seconds(self) -> Sequence[float]:
+        """Return how long a few fits took that succeeded of late."""
+
+    def equal(self, content_hash: str) -> Fit | None:
+        """Return the newest fit of that hash, with or without its seed.
+
+        None when there is none, when it was cancelled or failed, or when its model
+        is gone.
+        """
+
     def events(
         self, fit_id: str, after: str, timeout_seconds: float
     ) -> Sequence[FitEvent]:
@@ -86,6 +101,51 @@ class FitQueue(Protocol):
 
     def withdraw(self, fit_id: str) -> None:
         """Take a fit out of the queue, and stop the work-horse that computes it."""
+
+    def waiting(self) -> Sequence[str]:
+        """Return the ids of the fits that wait, of all tenants, the next first."""
+
+    def n_workers(self) -> int: ...
+
+
+class WebhookOutbox(Protocol):
+    """Fits that ended and whose webhooks are still to be delivered.
+
+    The repository of fits puts them in, in the step that ends them.
+    """
+
+    def take(self, now: datetime, lease: timedelta, limit: int) -> Sequence[Fit]:
+        """Return fits that are due; nobody else gets them until the lease ends."""
+
+    def settle(self, fit: Fit, webhook: Webhook, due: datetime | None) -> None:
+        """Note an attempt in the record, and when the next is due (None: never).
+
+        Does nothing when the fit is gone or somebody else noted an attempt meanwhile.
+        """
+
+
+class WebhookSender(Protocol):
+    def send(self, url: str, message: Message) -> Attempt:
+        """Send a message once; whatever goes wrong is in the attempt."""
+
+
+class IdempotencyRepository(Protocol):
+    """The idempotency keys of one tenant, for a day."""
+
+    def reserve(self, reservation: Reservation) -> Reservation:
+        """Store the reservation unless there is one for its key; return that one."""
+
+    def hold(self, key: str, holder: str) -> bool:
+        """Tell whether the holder is the only one at work for the key, for a while.
+
+        A hold ends by itself, so that the death of its holder is no obstacle.
+        """
+
+    def remember(self, reservation: Reservation, holder: str) -> None:
+        """Store the answer, unless the hold has ended."""
+
+    def release(self, key: str, holder: str) -> None:
+        """End a hold, if it is the holder's."""
 
 
 class ModelRepository(Protocol):
@@ -109,6 +169,37 @@ class AnimationRenderer(Protocol):
         self, trajectory: Trajectory, rows: FloatArray, columns: Sequence[str] | None
     ) -> bytes:
         """Return a GIF with one frame per frame of the trajectory."""
+
+
+class ApiKeyRepository(Protocol):
+    """The keys of all tenants."""
+
+    def add(self, key: ApiKey) -> None:
+        """Store a key; from now on keys are required, and its tenant is known."""
+
+    def find(self, key_id: str) -> ApiKey | None: ...
+
+    def list(self) -> Sequence[ApiKey]:
+        """Return all keys, the oldest first; revoked ones for a while."""
+
+    def revoke(self, key_id: str, now: datetime) -> ApiKey:
+        """Mark a key as revoked, or raise ApiKeyNotFoundError."""
+
+    def are_required(self) -> bool:
+        """Tell whether there ever was a key, since keys were last switched off."""
+
+    def stop_requiring(self) -> None: ...
+
+    def tenants(self) -> Sequence[str]:
+        """Return every tenant that ever had a key."""
+
+
+class RequestCounts(Protocol):
+    def add(self, client: str, n_requests: int, seconds: int) -> tuple[int, float]:
+        """Count requests of a client, from 0 again `seconds` after the first.
+
+        Returns the count, these included, and the seconds until it begins anew.
+        """
 
 
 class Readiness(Protocol):

@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 
 from environs import Env, EnvError, ValidationError, validate
 
+from service.domain.webhook_targets import TargetRules
+from service.domain.webhooks import parse_secrets
+
 Value = TypeVar("Value")
 
 PREFIX = "GMM_"
@@ -23,7 +26,7 @@ _FOREIGN_PREFIX = "GMM_TEST_"
 # Beside what is run: a clone has its own data, and removing it removes them.
 _STATE_DIR = Path("state")
 # May hold a password, so a message must not repeat them.
-_SECRET = ("redis_url",)
+_SECRET = ("redis_url", "webhook_secret")
 
 
 class SettingsError(Exception):
@@ -52,6 +55,30 @@ def _store_url(url: str) -> None:
         raise ValidationError(
             "Expected redis://host:port/0, rediss://… or unix:///path/to/socket."
         )
+
+
+def _webhook_secrets(text: str) -> None:
+    try:
+        parse_secrets(text)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+def _ports(text: str) -> None:
+    for word in text.split(","):
+        if not (word.strip().isdecimal() and 0 < int(word) < 65536):
+            raise ValidationError("Expected ports with commas between them: 443,8443.")
+
+
+def _origins(text: str) -> None:
+    for origin in text.split(","):
+        parts = urlsplit(origin.strip())
+        is_origin = parts.scheme in ("http", "https") and parts.netloc
+        if not is_origin or origin.strip() != f"{parts.scheme}://{parts.netloc}":
+            raise ValidationError(
+                "Expected origins such as https://app.example:8443, with commas "
+                "between them and no slash at their end."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +119,21 @@ class Settings:
         "info",
         "The least severe messages that are logged.",
         _one_of("debug", "info", "warning", "error"),
+    )
+    require_keys: bool = _setting(
+        False,
+        "Whether API keys are needed even before there is one; "
+        "with `true` the API may listen on any address.",
+    )
+    rate_limit: int = _setting(
+        6000,
+        "Requests a minute of one key, or of one address without a key; 0: no limit.",
+        _at_least(0),
+    )
+    cors_origins: str = _setting(
+        "",
+        "Origins whose pages may call the API, `https://a.example,…`; empty: none.",
+        _origins,
     )
     max_body_bytes: int = _setting(
         256 << 20, "Largest request body, as it is sent.", _at_least(1024)
@@ -148,6 +190,38 @@ class Settings:
     model_ttl_seconds: int = _setting(
         0, "How long a model is kept; 0: until it is deleted.", _at_least(0)
     )
+    webhook_secret: str | None = _setting(
+        None,
+        "Switches webhooks on and signs them: `whsec_…`; two with a comma between "
+        "them while one replaces the other.",
+        _webhook_secrets,
+    )
+    webhook_ports: str = _setting(
+        "443", "Ports that webhooks may go to, with commas between them.", _ports
+    )
+    webhook_allow_http: bool = _setting(
+        False, "Whether webhooks may go to `http://` URLs, without encryption."
+    )
+    webhook_allow_private: bool = _setting(
+        False,
+        "Whether webhooks may go to addresses that are not public: this machine, "
+        "this network.",
+    )
+
+    @property
+    def target_rules(self) -> TargetRules:
+        """Where webhooks may go."""
+        return TargetRules(
+            ports=tuple(int(port) for port in self.webhook_ports.split(",")),
+            allow_http=self.webhook_allow_http,
+            allow_private=self.webhook_allow_private,
+        )
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Those of `cors_origins`, as a browser spells them."""
+        words = self.cors_origins.lower().split(",")
+        return tuple(word.strip() for word in words if word.strip())
 
     @classmethod
     def from_environment(cls) -> Settings:
@@ -162,14 +236,19 @@ def as_markdown() -> str:
     """The table of all settings, as the README shows it."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for declared in _declared().values():
-        shown = "" if declared.default is None else f"`{_shown(declared.default)}`"
+        shown = _shown(declared.default)
+        shown = f"`{shown}`" if shown else ""
         meaning = declared.metadata["meaning"]
         rows.append(f"| `{_variable(declared.name)}` | {shown} | {meaning} |")
     return "\n".join(rows)
 
 
 def _shown(default: object) -> str:
-    return f"{default:g}" if isinstance(default, float) else str(default)
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, float):
+        return f"{default:g}"
+    return "" if default is None else str(default)
 
 
 def _declared() -> dict[str, Any]:
@@ -189,6 +268,7 @@ def _read(name: str) -> Any:
     declared = _declared()[name]
     env = Env()
     parsers: dict[type, Callable[..., Any]] = {
+        bool: env.bool,
         int: env.int,
         float: env.float,
         type(_STATE_DIR): env.path,

@@ -18,9 +18,11 @@ from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped
 
 from gmm_engine.warm_up import warm_up
 from service import processes
+from service.api.access import Access, current_tenant
 from service.api.app import close_event_streams, create_app
 from service.api.options import ApiOptions
-from service.bootstrap import DEFAULT_TENANT, Wiring
+from service.bootstrap import Wiring
+from service.server_errors import refuse
 from service.settings import Settings
 from service.tables import TableLimits
 
@@ -31,12 +33,18 @@ _SILENT_SECONDS = 60
 """Without a sign of life for so long, a process is replaced."""
 
 
-def make_app(wiring: Wiring) -> Flask:
-    """The Flask app of the default tenant."""
+def make_app(wiring: Wiring, is_open: bool, insecure: bool = False) -> Flask:
+    """The Flask app; `is_open`: without a key as long as there never was one."""
     return create_app(
-        lambda: wiring.services_for(DEFAULT_TENANT),
+        lambda: wiring.services_for(current_tenant()),
         wiring,
         api_options(wiring.settings),
+        Access(
+            admit=wiring.gatekeeper(is_open).admit,
+            count=wiring.rate_limiter().count,
+            any_host=insecure,
+            cors_origins=wiring.settings.origins,
+        ),
     )
 
 
@@ -58,15 +66,16 @@ def api_options(settings: Settings) -> ApiOptions:
         max_waiting=settings.max_waiting,
         max_event_streams=settings.max_event_streams,
         max_renderings=settings.max_renderings,
+        webhook_rules=settings.target_rules if settings.webhook_secret else None,
     )
 
 
 class ApiServer(BaseApplication):  # type: ignore[misc]
     """gunicorn with one process of many threads, on a socket that listens already."""
 
-    def __init__(self, wiring: Wiring, listener: socket.socket) -> None:
+    def __init__(self, wiring: Wiring, listener: socket.socket, app: Flask) -> None:
         self._wiring = wiring
-        self._app = make_app(wiring)
+        self._app = app
         self._listener = listener
         super().__init__()
 
@@ -100,6 +109,11 @@ class ApiWorker(ThreadWorker):  # type: ignore[misc]
     def run(self) -> None:
         threading.Thread(target=_warm_up, daemon=True).start()
         super().run()
+
+    def handle_error(
+        self, req: Any, client: socket.socket, addr: Any, exc: Exception
+    ) -> None:
+        refuse(client, exc)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.app.end_waiting()

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
+from service.api.access import Access, register_access
+from service.api.cors import register_cors
 from service.api.datasets import datasets_blueprint
 from service.api.docs import docs_blueprint
 from service.api.drains import register_drains
@@ -32,9 +34,10 @@ def create_app(
     services: Callable[[], Services],
     readiness: Readiness,
     options: ApiOptions | None = None,
+    access: Access | None = None,
 ) -> Flask:
     """Return the app; `services` is asked in each request for those of its tenant."""
-    options = options or ApiOptions()
+    options, access = options or ApiOptions(), access or Access()
     app = Flask("service.api", static_folder=None)
     app.json = OrjsonProvider(app)
     # A redirect would be an HTML page; such a path is simply not there.
@@ -46,7 +49,9 @@ def create_app(
     # After a request these run in reverse: what is logged and counted comes last.
     metrics.register(app)
     register_request_ids(app)
+    register_cors(app, access.cors_origins)
     register_security_headers(app)
+    register_access(app, access)
     register_drains(app, options)
     register_problem_handlers(app)
 

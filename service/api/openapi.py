@@ -11,6 +11,7 @@ from flask import Flask
 from marshmallow import Schema, fields
 from werkzeug.routing import BaseConverter
 
+from service.api.access import UNGUARDED, scope_of
 from service.api.schemas.problems import ProblemSchema
 
 PROBLEM_JSON = "application/problem+json"
@@ -22,6 +23,10 @@ _DESCRIPTION = """\
 Post a table of numbers, let a background worker fit a Gaussian mixture to it by EM,
 and ask the stored model: which cluster is a row in, how sure, how likely is it, draw
 more like these, show how the fit went.
+
+Where keys are on, send yours as `Authorization: Bearer gmm_…`; `security` names the
+scope that each operation needs. Answers to a client whose requests are counted carry
+`RateLimit` and `RateLimit-Policy`.
 
 Errors are problem documents (RFC 9457) with a stable `code`. Every answer carries
 `X-Request-Id`. Ids and cursors are opaque. Times are RFC 3339, UTC.
@@ -36,14 +41,20 @@ class ProblemResponse:
     description: str
 
 
+_SCHEME = "key"
+_SCHEME_DESCRIPTION = "An API key, made by the operator with `gmm keys create`."
+
 PROBLEM_RESPONSES = {
     400: ProblemResponse("MalformedBody", "The body cannot be read as what it says."),
+    401: ProblemResponse("NotAuthenticated", "No key came, or none that is good."),
+    403: ProblemResponse("Forbidden", "The key's scopes, or a browser's page, forbid."),
     404: ProblemResponse("NotFound", "There is no such thing, or no longer."),
     406: ProblemResponse("NotAcceptable", "None of the formats in Accept is written."),
     409: ProblemResponse("Conflict", "Not possible in the state this is in."),
     413: ProblemResponse("TooLarge", "The body or the table is over a limit."),
     415: ProblemResponse("UnsupportedMediaType", "The Content-Type is not read here."),
     422: ProblemResponse("Invalid", "Read, but not allowed; `errors` says where."),
+    429: ProblemResponse("TooManyRequests", "More requests than a minute may have."),
     500: ProblemResponse("InternalError", "A fault here; the request id names it."),
     503: ProblemResponse("Unavailable", "Too busy, or the store does not answer."),
     507: ProblemResponse("StoreFull", "The store has no room; nothing is lost."),
@@ -51,6 +62,7 @@ PROBLEM_RESPONSES = {
 
 _HEADERS = {
     "X-Request-Id": "The id of this request, as in the log; sent ones are kept.",
+    "WWW-Authenticate": "How to send a key.",
     "Location": "Where the new thing is.",
     "Link": 'The next page, as `<…>; rel="next"`.',
     "Retry-After": "Seconds after which to try again.",
@@ -83,6 +95,10 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
                 "servers": [{"url": "/"}],
             },
         )
+        self.spec.components.security_scheme(
+            _SCHEME,
+            {"type": "http", "scheme": "bearer", "description": _SCHEME_DESCRIPTION},
+        )
         self.register_converter(IdConverter, _id_schema)
         for name, description in _HEADERS.items():
             header = {"description": description, "schema": {"type": "string"}}
@@ -97,9 +113,13 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
                 "description": response.description,
                 "content": {PROBLEM_JSON: {"schema": ProblemSchema}},
             }
-            if status in (503, 507):
+            if status == 401:
+                document["headers"] = {"WWW-Authenticate": "WWW-Authenticate"}
+            if status in (429, 503, 507):
                 document["headers"] = {"Retry-After": "Retry-After"}
-            self.spec.components.response(response.name, document, lazy=True)
+            # Those of `_add_access` are needed by operations that do not name them.
+            is_lazy = status not in (401, 403, 429)
+            self.spec.components.response(response.name, document, lazy=is_lazy)
 
 
 def spec_yaml(app: Flask) -> str:
@@ -137,10 +157,24 @@ def specification(app: Flask) -> dict[str, Any]:
         _add_request_id(response)
     for path in document["paths"].values():
         for method in path.keys() & {"get", "post", "patch", "delete"}:
+            _add_access(path[method])
             path[method] = _ordered(path[method])
             for response in path[method]["responses"].values():
                 _add_request_id(response)
     return {"openapi": document.pop("openapi")} | document
+
+
+def _add_access(operation: dict[str, Any]) -> None:
+    """Say which scope an operation needs, and how it refuses."""
+    name = operation["operationId"]
+    scope = scope_of(name)
+    statuses = (429,) if scope is None else (401, 403, 429)
+    if name not in UNGUARDED:
+        for status in statuses:
+            reference = f"#/components/responses/{PROBLEM_RESPONSES[status].name}"
+            operation["responses"].setdefault(str(status), {"$ref": reference})
+    # {}: where keys are off, none is needed.
+    operation["security"] = [] if scope is None else [{_SCHEME: [scope.value]}, {}]
 
 
 def _add_request_id(response: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,8 +17,11 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from service.api.parsing import points_into_query
 from service.api.request_ids import current_request_id
 from service.errors import (
+    MissingScopeError,
+    NotAuthenticatedError,
     NotFoundError,
     Place,
+    RateLimitedError,
     ServiceError,
     TooLargeError,
     UnsupportedMediaTypeError,
@@ -25,6 +29,7 @@ from service.errors import (
 
 PROBLEM_JSON = "application/problem+json"
 _MAX_PLACES = 50
+_CHALLENGE = 'Bearer realm="gmm-service"'
 _RETRY_AFTER_SECONDS = {503: "2", 507: "60"}
 
 log = structlog.get_logger("service.api")
@@ -115,7 +120,23 @@ def _problem(error: ServiceError, status: int | None = None) -> Response:
     response.mimetype = PROBLEM_JSON
     if status in _RETRY_AFTER_SECONDS:
         response.headers["Retry-After"] = _RETRY_AFTER_SECONDS[status]
+    response.headers.update(_headers(error))
     return response
+
+
+def _headers(error: ServiceError) -> dict[str, str]:
+    """What a client's library looks for, beside the document."""
+    match error:
+        case NotAuthenticatedError(reason=None):
+            return {"WWW-Authenticate": _CHALLENGE}
+        case NotAuthenticatedError():
+            return {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'}
+        case MissingScopeError():
+            wanted = f'error="insufficient_scope", scope="{error.scope}"'
+            return {"WWW-Authenticate": f"{_CHALLENGE}, {wanted}"}
+        case RateLimitedError():
+            return {"Retry-After": str(math.ceil(error.retry_after_seconds))}
+    return {}
 
 
 def _place(place: Place) -> dict[str, object]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 
 from service.bootstrap import Wiring
+from service.commands.exposure import is_open
 from service.commands.stores import store_url
 from service.listening import listen
 from service.settings import Settings
-from service.wsgi import ApiServer
+from service.wsgi import ApiServer, make_app
 
 
-def run(settings: Settings, fd: int | None) -> None:
+def run(settings: Settings, fd: int | None, insecure: bool) -> None:
     """Serve until told to stop, on a given listening socket or one of our own."""
     with store_url(settings) as url:
         wiring = Wiring(settings, url)
@@ -20,4 +21,5 @@ def run(settings: Settings, fd: int | None) -> None:
             listener = listen(settings.host, settings.port)
         else:
             listener = socket.socket(fileno=fd)
-        ApiServer(wiring, listener).run()
+        app = make_app(wiring, is_open(wiring, listener, insecure), insecure)
+        ApiServer(wiring, listener, app).run()

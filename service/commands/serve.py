@@ -12,17 +12,17 @@ from pathlib import Path
 
 import click
 
-from migrations.runner import migrate, require_current
-from service.commands.stores import embedded_store, require_answer
+from service.bootstrap import Wiring
+from service.commands.exposure import is_open
+from service.commands.stores import embedded_store, prepare
 from service.listening import listen, url_of
 from service.settings import Settings
-from service.storage.connection import StoreClients
 from service.supervisor import Command, Supervisor
 
 _PACKAGES = str(Path(__file__).parents[2])
 
 
-def run(settings: Settings, fatal_codes: frozenset[int]) -> int:
+def run(settings: Settings, fatal_codes: frozenset[int], insecure: bool) -> int:
     """Serve until told to stop; return the exit code."""
     with ExitStack() as stack:
         # First, so that a port in use is told before anything is started.
@@ -32,9 +32,10 @@ def run(settings: Settings, fatal_codes: frozenset[int]) -> int:
             store = stack.enter_context(embedded_store(settings.state_dir))
         url = store.url if store else settings.redis_url
         assert url is not None
-        _prepare(url, is_ours=store is not None)
+        prepare(url, is_ours=store is not None)
+        _require_safety(settings, url, listener, insecure)
         supervisor = Supervisor(
-            commands=list(_commands(settings, url, listener)),
+            commands=list(_commands(settings, url, listener, insecure)),
             store=store,
             fatal_codes=fatal_codes,
             is_ready=ReadinessProbe(listener).is_ready,
@@ -43,28 +44,29 @@ def run(settings: Settings, fatal_codes: frozenset[int]) -> int:
         return supervisor.run()
 
 
-def _prepare(url: str, is_ours: bool) -> None:
-    """Bring the store up to date if nobody else can depend on it, or refuse it."""
-    require_answer(url)
-    clients = StoreClients(url)
+def _require_safety(
+    settings: Settings, url: str, listener: socket.socket, insecure: bool
+) -> None:
+    wiring = Wiring(settings, url)
     try:
-        if is_ours or clients.ordinary.dbsize() == 0:
-            migrate(clients.ordinary)
-        require_current(clients.ordinary)
+        is_open(wiring, listener, insecure)
     finally:
-        clients.close()
+        wiring.clients.close()
 
 
 def _commands(
-    settings: Settings, url: str, listener: socket.socket
+    settings: Settings, url: str, listener: socket.socket, insecure: bool
 ) -> Iterator[Command]:
     # The package's folder, for when it runs without being installed.
     path = os.pathsep.join(filter(None, [_PACKAGES, os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"GMM_REDIS_URL": url, "PYTHONPATH": path}
     fd = listener.fileno()
-    yield Command("api", ("api", "--fd", str(fd)), environment, (fd,))
+    arguments = ("api", "--fd", str(fd), *(["--insecure"] if insecure else []))
+    yield Command("api", arguments, environment, (fd,))
     for number in range(1, settings.workers + 1):
         yield Command(f"worker {number}", ("worker",), environment)
+    if settings.webhook_secret is not None:
+        yield Command("webhooks", ("webhooks",), environment)
 
 
 def _announce(settings: Settings, listener: socket.socket) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisError
 
+from migrations.runner import migrate, require_current
 from service.errors import StorageUnavailableError
 from service.settings import Settings
 from service.storage.connection import StoreClients
@@ -40,6 +41,18 @@ def embedded_store(state_dir: Path) -> Iterator[EmbeddedStore]:
         yield store
     finally:
         store.close()
+
+
+def prepare(url: str, is_ours: bool) -> None:
+    """Bring the store up to date if nobody else can depend on it, or refuse it."""
+    require_answer(url)
+    clients = StoreClients(url)
+    try:
+        if is_ours or clients.ordinary.dbsize() == 0:
+            migrate(clients.ordinary)
+        require_current(clients.ordinary)
+    finally:
+        clients.close()
 
 
 def require_answer(url: str) -> None:

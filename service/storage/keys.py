@@ -24,8 +24,20 @@ model:<id>                       string  model ttl     a Model as JSON, the numb
                                                        checksum of its parameters
 model-parameters:<id>            string  model ttl     weights, means, covariances
                                                        (`codec`)
-model-trajectory:<id>:<i>        string  model ttl     frames, about 1 MiB (`codec`)
+model-trajectory:<id>:<i>        string  trajectory    frames, about 1 MiB (`codec`)
 models                           zset    never         list of the models (`index`)
+webhooks                         zset    never         fits whose end is still to be
+                                                       told (`webhooks`)
+fits-by-hash:<hash>              string  with its fit  id of the newest fit of that
+                                                       content hash, or of that hash
+                                                       without its seed
+fit-durations                    list    never         milliseconds that the last 20
+                                                       successful fits took
+idempotency:<hash>               string  a day         a Reservation as JSON, with the
+                                                       answer once there is one
+idempotency-hold:<hash>          string  30 s          who answers the request now
+idempotency-keys                 zset    never         hashes of the keys, by when they
+                                                       expire; bounded in number
 staged:<token>:<i>               string  an hour       a value whose head is not yet
                                                        written (`staging`)
 ===============================  ======  ============  =================================
@@ -35,6 +47,13 @@ The tenant `_` stands for the store itself:
 ===============================  ======  ============  =================================
 gmm:_:schema-version             string  never         number of the last migration
 gmm:_:migration-lock             string  30 s, renewed token of the runner at work
+gmm:_:api-key:<id>               string  30 days after an ApiKey as JSON, with the hash
+                                         its revocation of the key
+gmm:_:api-keys                   set     never         ids of the keys
+gmm:_:keys-required              string  never         there is, or was, a key: requests
+                                                       without one are refused
+gmm:_:tenants                    set     never         every tenant that ever had a key
+gmm:_:rate-limit:<hash>          string  a minute      requests of a client so far
 ===============================  ======  ============  =================================
 """
 
@@ -43,12 +62,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from service.domain.api_keys import TENANT_PATTERN
 from service.domain.fits import FitState
 
 SCHEMA_VERSION = "gmm:_:schema-version"
 MIGRATION_LOCK = "gmm:_:migration-lock"
+API_KEYS = "gmm:_:api-keys"
+KEYS_REQUIRED = "gmm:_:keys-required"
+TENANTS = "gmm:_:tenants"
 
-_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TENANT = re.compile(TENANT_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +99,10 @@ class Keys:
     def models(self) -> str:
         return self._key("models")
 
+    @property
+    def webhooks(self) -> str:
+        return self._key("webhooks")
+
     def dataset(self, dataset_id: str) -> str:
         return self._key("dataset", dataset_id)
 
@@ -101,8 +128,33 @@ class Keys:
     def model_trajectory(self, model_id: str, block: int) -> str:
         return self._key("model-trajectory", model_id, block)
 
+    def fit_by_hash(self, content_hash: str) -> str:
+        return self._key("fits-by-hash", content_hash.removeprefix("sha256:"))
+
+    @property
+    def fit_durations(self) -> str:
+        return self._key("fit-durations")
+
+    def idempotency(self, key_hash: str) -> str:
+        return self._key("idempotency", key_hash)
+
+    def idempotency_hold(self, key_hash: str) -> str:
+        return self._key("idempotency-hold", key_hash)
+
+    @property
+    def idempotency_keys(self) -> str:
+        return self._key("idempotency-keys")
+
     def staged(self, token: str, number: int) -> str:
         return self._key("staged", token, number)
 
     def _key(self, *parts: object) -> str:
         return ":".join(["gmm", self.tenant, *map(str, parts)])
+
+
+def api_key(key_id: str) -> str:
+    return f"gmm:_:api-key:{key_id}"
+
+
+def rate_limit(client_hash: str) -> str:
+    return f"gmm:_:rate-limit:{client_hash}"

@@ -15,6 +15,7 @@ import yaml
 
 from service.__main__ import main
 from service.settings import Settings
+from tests.docs.commands import assert_can_be_run
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -58,6 +59,18 @@ def test_the_published_port_is_the_one_the_api_listens_on():
     assert re.search(rf"^EXPOSE {inside}$", DOCKERFILE, re.MULTILINE)
     # Inside a container loopback is nobody's address.
     assert environment["GMM_HOST"] == "0.0.0.0"
+
+
+def test_an_api_that_others_can_reach_requires_keys(monkeypatch):
+    for variable, value in SERVICES["api"]["environment"].items():
+        monkeypatch.setenv(variable, value)
+    assert Settings.from_environment().require_keys
+
+
+def test_the_compose_file_says_how_to_make_the_first_key():
+    text = (ROOT / "docker-compose.yml").read_text()
+    (command,) = re.findall(r"`docker compose run --rm api (.+?)`", text)
+    assert_can_be_run(command)
 
 
 def test_nothing_starts_before_what_it_needs():
