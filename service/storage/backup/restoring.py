@@ -42,6 +42,9 @@ _RECORDS_PER_WRITE = 500
 # Looks before it writes, so that a refusal leaves everything as it is. What the service
 # holds back for a moment stays: uploads under way, and the lock of this restore.
 #
+# A store that requires API keys keeps its own: else an old backup would let those in
+# again whose keys were revoked since, or everybody.
+#
 # ARGV: prefix of the staged keys, key of the version, key of the lock, 1 to replace.
 _SWITCH = """
 if redis.replicate_commands then redis.replicate_commands() end
@@ -57,27 +60,44 @@ local function each(pattern, visit)
   until cursor == '0'
   return false
 end
-local function is_staged(key)
-  return string.sub(key, 1, #prefix) == prefix
-end
+local function begins(key, start) return string.sub(key, 1, #start) == start end
 local function is_old(key)
-  return not (is_staged(key) or key == lock or string.find(key, '^gmm:[^:]*:staged:'))
+  return not (begins(key, prefix) or key == lock
+              or string.find(key, '^gmm:[^:]*:staged:'))
 end
-local function is_in_the_way(key) return is_old(key) and key ~= version end
-if not replace and each('gmm:*', is_in_the_way) then return -1 end
-each('gmm:*', function(key) if is_old(key) then redis.call('UNLINK', key) end end)
+if not replace and each('gmm:*', function(key)
+  return is_old(key) and key ~= version
+end) then return -1 end
+
+local required, tenants = 'gmm:_:keys-required', 'gmm:_:tenants'
+local has_keys = redis.call('EXISTS', required) == 1
+local function is_kept(key)
+  return has_keys and (key == required or begins(key, 'gmm:_:api-key'))
+end
+each('gmm:*', function(key)
+  if is_old(key) and not is_kept(key) and not (has_keys and key == tenants) then
+    redis.call('UNLINK', key)
+  end
+end)
 local n = 0
 each(prefix .. '*', function(key)
   -- SCAN may give a key twice.
   if redis.call('EXISTS', key) == 0 then return end
+  n = n + 1
   local expiry, final = string.match(key, '^(%d+):(.*)$', #prefix + 1)
+  if is_kept(final) then
+    redis.call('UNLINK', key)
+    return
+  end
+  if has_keys and final == tenants then
+    redis.call('SUNIONSTORE', key, key, final)
+  end
   redis.call('RENAME', key, final)
   if expiry == '0' then
     redis.call('PERSIST', final)
   else
     redis.call('PEXPIREAT', final, expiry)
   end
-  n = n + 1
 end)
 return n
 """
