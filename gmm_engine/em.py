@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -9,6 +10,7 @@ from operator import add
 
 import numpy as np
 
+from gmm_engine.acceleration import Accelerator, are_melting
 from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.errors import NoAnswerError
 from gmm_engine.frame import Frame
@@ -24,6 +26,10 @@ from gmm_engine.types import BoolArray, FloatArray, IntArray
 DROPPED_SHARE = 1e-14
 # How much of tol may still be to come, by Aitken's estimate, when EM stops.
 REMAINING_SHARE = 0.25
+# Relative rounding of a sum over the rows.
+_NOISE = 1e-15
+# How many steps EM makes alone when its gains grow.
+_LEAVING = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,14 +132,21 @@ class EmRun:
     `parameters`.
     """
 
-    def __init__(self, problem: Problem, start: MStep, tol: float) -> None:
+    def __init__(
+        self, problem: Problem, start: MStep, tol: float, *, accelerate: bool = False
+    ) -> None:
         self.problem = problem
         self.tol = tol
         self.log_likelihoods: list[float] = []
         self.dropped: list[Diagnostic] = []
+        self.accelerator = Accelerator() if accelerate else None
+        # How many steps of EM itself are due.
+        self.n_plain = 0
+        # The gains of the last steps, of EM itself and in a row.
+        self.gains: deque[float] = deque(maxlen=2)
         means, covariances = start.parameters.means, start.parameters.covariances
         self.recorder = TrajectoryRecorder(means.size + covariances.size + len(means))
-        self._move_to(start)
+        self._move_to(start, self._evaluated(start.parameters))
 
     @property
     def iteration(self) -> int:
@@ -149,29 +162,75 @@ class EmRun:
 
     @property
     def converged(self) -> bool:
-        """Whether the gain, and Aitken's estimate of what is to come, are below tol.
+        """Whether the last gain of EM, and what may still be to come, are below tol.
+
+        What is to come is Aitken's estimate. Two steps of EM itself decide, for where
+        extrapolation comes to rest may be a saddle, which EM would leave.
 
         References
         ----------
         Boehning et al. (1994), The distribution of the likelihood ratio for mixtures
         of densities from the one-parameter exponential family, section 4.
         """
-        if self.iteration < 2:
+        if len(self.gains) < 2:
             return False
-        before, between, now = self.log_likelihoods[-3:]
-        total = self.problem.source.total_weight
-        gain, previous = (now - between) / total, (between - before) / total
+        previous, gain = self.gains
         # Below this the gain is rounding, whatever tol says.
-        noise = 1e-15 * abs(now) / total
-        if gain <= noise:
+        if gain <= _NOISE * abs(self.log_likelihood) / self._total:
             return True
         if gain > self.tol or gain >= previous:
             return False
         return gain * gain / (previous - gain) <= REMAINING_SHARE * self.tol
 
     def step(self) -> None:
-        """Take one EM iteration."""
-        self._move_to(m_step(self.problem, self.statistics, self.parameters.means))
+        """Take one EM iteration, or one beyond it where that is better.
+
+        A point beyond EM's that turns out to be worse costs an iteration that does not
+        move; EM's own point follows.
+        """
+        step = m_step(self.problem, self.statistics, self.parameters.means)
+        beyond = self._beyond(step)
+        if beyond is None:
+            statistics = self._evaluated(step.parameters)
+            self.gains.append(self._gain(statistics))
+            self._move_to(step, statistics)
+            if len(self.gains) == 2 and self.gains[1] > self.gains[0]:
+                # EM speeds up: it is leaving a saddle, to which extrapolation
+                # would lead back.
+                self.n_plain = _LEAVING
+            return
+        self.gains.clear()
+        statistics = self._evaluated(beyond.parameters)
+        gain = self._gain(statistics)
+        if gain > 0:
+            self._move_to(beyond, statistics)
+        else:
+            assert self.accelerator is not None
+            self.accelerator.forget()
+            self._note()
+        if gain <= self.tol:
+            self.n_plain = 2
+
+    def _beyond(self, step: MStep) -> MStep | None:
+        if self.accelerator is None:
+            return None
+        if len(step.dropped) or step.collapsed.any():
+            self.accelerator.forget()
+            return None
+        self.accelerator.observe(self.parameters, step.parameters)
+        if self.n_plain:
+            self.n_plain -= 1
+            return None
+        if are_melting(step.parameters):
+            return None
+        proposed = self.accelerator.propose(self.parameters, step.parameters)
+        if proposed is None:
+            return None
+        beyond = repaired(as_start(proposed), self.problem.floor)
+        if beyond.collapsed.any():
+            self.accelerator.forget()
+            return None
+        return beyond
 
     def advance(self, n_iter: int, report: Callable[[EmRun], None]) -> None:
         """Take up to n_iter iterations, fewer if EM converges; report each."""
@@ -190,16 +249,30 @@ class EmRun:
             for k in np.flatnonzero(self.collapsed)
         ]
 
-    def _move_to(self, step: MStep) -> None:
+    @property
+    def _total(self) -> float:
+        return self.problem.source.total_weight
+
+    def _evaluated(self, parameters: Parameters) -> SufficientStatistics:
+        return e_step(self.problem, parameters)
+
+    def _gain(self, statistics: SufficientStatistics) -> float:
+        gain = statistics.log_likelihood - self.statistics.log_likelihood
+        return gain / self._total
+
+    def _move_to(self, step: MStep, statistics: SufficientStatistics) -> None:
         self.parameters = step.parameters
         self.collapsed = step.collapsed
-        self.statistics = e_step(self.problem, step.parameters)
-        volume = self.problem.frame.log_volume * self.problem.source.total_weight
-        self.log_likelihoods.append(self.statistics.log_likelihood - volume)
-        self.recorder.record(self.iteration, self.log_likelihood, self.parameters)
+        self.statistics = statistics
+        self._note()
         self.dropped += [
             Diagnostic(
                 DiagnosticKind.DROPPED, component=int(k), iteration=self.iteration
             )
             for k in step.dropped
         ]
+
+    def _note(self) -> None:
+        volume = self.problem.frame.log_volume * self._total
+        self.log_likelihoods.append(self.statistics.log_likelihood - volume)
+        self.recorder.record(self.iteration, self.log_likelihood, self.parameters)

@@ -28,6 +28,7 @@ def fit(
     sample_weight: object = None,
     initial: object = None,
     on_iteration: OnIteration | None = None,
+    accelerate: bool = True,
     n_threads: int | None = None,
 ) -> FitResult:
     """Return the Gaussian mixture that EM finds on X, and how it got there.
@@ -53,6 +54,8 @@ def fit(
         labels or responsibilities one M-step makes the start.
     on_iteration : called after each iteration over the full data (the start is
         iteration 0); when it returns False, EM stops with status CANCELLED.
+    accelerate : extrapolate from the last iterations wherever that gains more than EM;
+        False gives plain EM. The log-likelihood rises monotonically either way.
     n_threads : at most how many threads to use, by default one for each processor. The
         result does not depend on it.
 
@@ -74,6 +77,7 @@ def fit(
     max_iter = validation.as_count(max_iter, "max_iter", least=0)
     tol = validation.as_non_negative(tol, "tol")
     reg_covar = validation.as_non_negative(reg_covar, "reg_covar")
+    accelerate = validation.as_bool(accelerate, "accelerate")
     seed = _seed_sequence(random_state)
     if n_components is not None:
         n_components = validation.as_count(n_components, "n_components")
@@ -94,7 +98,16 @@ def fit(
     with threads(n_threads) as executor:
         source = ArraySource(rows, weights, executor=executor)
         seen = survey(source, isotropic=structure.isotropic)
-        task = FitTask(source, seen, structure, tol, max_iter, reg_covar, on_iteration)
+        task = FitTask(
+            source,
+            seen,
+            structure,
+            tol,
+            max_iter,
+            reg_covar,
+            accelerate,
+            on_iteration,
+        )
         if initial is not None:
             return task.from_given(initial, n_components)
         assert n_components is not None

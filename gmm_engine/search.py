@@ -104,6 +104,7 @@ def search(
     n_components: int,
     tol: float,
     max_iter: int,
+    accelerate: bool,
     rng: np.random.Generator,
     report: Callable[[EmRun], None],
 ) -> SearchResult:
@@ -120,7 +121,7 @@ def search(
         start = start_from(
             sample.points, responsibilities, problem.structure, problem.floor
         )
-        run = EmRun(problem, as_start(start), tol)
+        run = EmRun(problem, as_start(start), tol, accelerate=accelerate)
         run.advance(min(N_SHORT_ITERATIONS, max_iter), report)
         runs.append(run)
     runs.sort(key=merit, reverse=True)

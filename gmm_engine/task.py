@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gmm_engine.covariance import CovarianceStructure
-from gmm_engine.em import EmRun, Problem, as_start, repaired
+from gmm_engine.em import EmRun, MStep, Problem, as_start, repaired
 from gmm_engine.initialization import Initialization
 from gmm_engine.kernels.density import Parameters
 from gmm_engine.mixture import leave_frame
@@ -55,6 +55,7 @@ class FitTask:
     tol: float
     max_iter: int
     reg_covar: float
+    accelerate: bool
     on_iteration: OnIteration | None
 
     def from_given(self, initial: object, n_components: int | None) -> FitResult:
@@ -62,7 +63,7 @@ class FitTask:
         loose = self._problem(self.seen.resolution)
         start = given_start(loose, initial, n_components)
         problem = self._problem(self._floor(within_variances(start.parameters)))
-        run = EmRun(problem, repaired(start, problem.floor), self.tol)
+        run = self._run(problem, repaired(start, problem.floor))
         return self._carry_on(run, 0, 1)
 
     def from_search(
@@ -94,22 +95,26 @@ class FitTask:
                         n_components,
                         self.tol,
                         self.max_iter,
+                        self.accelerate,
                         np.random.default_rng(child),
                         self._search_reporter(searched, k, n_init),
                     )
                 )
             except _StoppedError as stopped:
-                run = EmRun(problem, as_start(stopped.run.parameters), self.tol)
+                run = self._run(problem, as_start(stopped.run.parameters))
                 return self._result(run, FitStatus.CANCELLED, found)
         chosen = max(range(n_init), key=lambda k: found[k].merit)
         best = found[chosen].best
         if sample.is_everything:
             return self._carry_on(best, chosen, n_init, found)
-        run = EmRun(problem, as_start(best.parameters), self.tol)
+        run = self._run(problem, as_start(best.parameters))
         return self._carry_on(run, chosen, n_init, found)
 
     def _problem(self, floor: FloatArray) -> Problem:
         return Problem(self.source, self.seen.frame, self.structure, floor)
+
+    def _run(self, problem: Problem, start: MStep) -> EmRun:
+        return EmRun(problem, start, self.tol, accelerate=self.accelerate)
 
     def _floor(self, within: FloatArray) -> FloatArray:
         return floor_for(within, self.seen, self.reg_covar)

@@ -144,6 +144,16 @@ def as_non_negative(value: object, argument: str) -> float:
     return number
 
 
+def as_bool(value: object, argument: str) -> bool:
+    """Return an option that is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise InvalidArgumentError(
+            f"expected {argument} to be True or False; got {value!r}",
+            argument=argument,
+        )
+    return bool(value)
+
+
 def as_seed(random_state: object) -> int | np.random.Generator | None:
     """Return a random state: a non-negative integer, a Generator or None."""
     if random_state is None or isinstance(random_state, np.random.Generator):

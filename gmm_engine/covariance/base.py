@@ -106,6 +106,41 @@ class CovarianceStructure(abc.ABC):
     def select(self, covariances: FloatArray, kept: BoolArray) -> FloatArray:
         """Return the covariances of the components that are kept."""
 
+    @abc.abstractmethod
+    def to_vector(self, covariances: FloatArray) -> FloatArray:
+        """Return coordinates without borders: any change gives covariances again."""
+
+    @abc.abstractmethod
+    def from_vector(
+        self, vector: FloatArray, n_components: int, n_features: int
+    ) -> FloatArray:
+        """Return the covariances that have these coordinates."""
+
+
+def matrices_to_vector(matrices: FloatArray) -> FloatArray:
+    """Return (K, D, D) matrices by their Cholesky factors L, free of units.
+
+    Logarithms of the diagonal, and below it each row divided by its diagonal.
+    """
+    factors = np.linalg.cholesky(matrices)
+    n_features = factors.shape[1]
+    diagonals = np.diagonal(factors, axis1=1, axis2=2)
+    rows, columns = np.tril_indices(n_features, -1)
+    below = factors[:, rows, columns] / diagonals[:, rows]
+    return np.concatenate([np.log(diagonals).ravel(), below.ravel()])
+
+
+def vector_to_matrices(vector: FloatArray, n: int, n_features: int) -> FloatArray:
+    """Return the n matrices that have these coordinates, (n, D, D)."""
+    rows, columns = np.tril_indices(n_features, -1)
+    diagonals = np.exp(vector[: n * n_features]).reshape(n, n_features)
+    factors = np.zeros((n, n_features, n_features))
+    below = vector[n * n_features :].reshape(n, len(rows))
+    factors[:, rows, columns] = below * diagonals[:, rows]
+    diagonal = np.arange(n_features)
+    factors[:, diagonal, diagonal] = diagonals
+    return factors @ factors.swapaxes(1, 2)
+
 
 def clipped(covariance: FloatArray, floor: FloatArray) -> FloatArray:
     """Return Σ with the eigenvalues of diag(floor)^-½ Σ diag(floor)^-½ at least 1."""

@@ -56,6 +56,14 @@ class Diag(CovarianceStructure):
     def select(self, covariances: FloatArray, kept: BoolArray) -> FloatArray:
         return covariances[kept]
 
+    def to_vector(self, covariances: FloatArray) -> FloatArray:
+        return np.asarray(0.5 * np.log(covariances).ravel())
+
+    def from_vector(
+        self, vector: FloatArray, n_components: int, n_features: int
+    ) -> FloatArray:
+        return np.exp(2 * vector).reshape(n_components, n_features)
+
 
 def require_positive(variances: FloatArray) -> None:
     """Raise unless all variances, (K,) or (K, D), are positive."""

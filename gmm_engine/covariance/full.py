@@ -14,7 +14,9 @@ from gmm_engine.covariance.base import (
     Moments,
     clipped,
     is_positive_definite,
+    matrices_to_vector,
     needs_clipping,
+    vector_to_matrices,
 )
 from gmm_engine.errors import CollapsedComponentError
 from gmm_engine.types import BoolArray, FloatArray
@@ -66,6 +68,14 @@ class Full(CovarianceStructure):
 
     def select(self, covariances: FloatArray, kept: BoolArray) -> FloatArray:
         return covariances[kept]
+
+    def to_vector(self, covariances: FloatArray) -> FloatArray:
+        return matrices_to_vector(covariances)
+
+    def from_vector(
+        self, vector: FloatArray, n_components: int, n_features: int
+    ) -> FloatArray:
+        return vector_to_matrices(vector, n_components, n_features)
 
 
 def repair_matrices(

@@ -57,3 +57,11 @@ class Spherical(CovarianceStructure):
 
     def select(self, covariances: FloatArray, kept: BoolArray) -> FloatArray:
         return covariances[kept]
+
+    def to_vector(self, covariances: FloatArray) -> FloatArray:
+        return np.asarray(0.5 * np.log(covariances))
+
+    def from_vector(
+        self, vector: FloatArray, n_components: int, n_features: int
+    ) -> FloatArray:
+        return np.asarray(np.exp(2 * vector))

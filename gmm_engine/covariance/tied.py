@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gmm_engine.covariance.base import CovarianceStructure, Moments
+from gmm_engine.covariance.base import (
+    CovarianceStructure,
+    Moments,
+    matrices_to_vector,
+    vector_to_matrices,
+)
 from gmm_engine.covariance.full import repair_matrices, whiten_matrices
 from gmm_engine.types import BoolArray, FloatArray
 
@@ -54,3 +59,11 @@ class Tied(CovarianceStructure):
 
     def select(self, covariances: FloatArray, kept: BoolArray) -> FloatArray:
         return covariances
+
+    def to_vector(self, covariances: FloatArray) -> FloatArray:
+        return matrices_to_vector(covariances[None])
+
+    def from_vector(
+        self, vector: FloatArray, n_components: int, n_features: int
+    ) -> FloatArray:
+        return np.asarray(vector_to_matrices(vector, 1, n_features)[0])

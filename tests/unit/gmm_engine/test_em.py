@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from gmm_engine import COVARIANCE_TYPES, FitStatus, GaussianMixture, fit
@@ -15,8 +16,8 @@ from tests.strategies import em_problems, random_mixture
 
 
 @settings(max_examples=60)
-@given(em_problems())
-def test_em_never_decreases_the_log_likelihood(problem):
+@given(em_problems(), st.booleans())
+def test_em_never_decreases_the_log_likelihood(problem, accelerate):
     """Dempster, Laird & Rubin (1977), theorem 1: exact only while reg_covar is 0."""
     X, start = problem
     result = fit(
@@ -26,6 +27,7 @@ def test_em_never_decreases_the_log_likelihood(problem):
         reg_covar=0,
         tol=0,
         max_iter=30,
+        accelerate=accelerate,
     )
     log_likelihoods = result.log_likelihoods
     slack = 1e-10 * np.abs(log_likelihoods[:-1])
@@ -72,6 +74,7 @@ def test_integer_weights_equal_repeated_rows(covariance_type):
         "initial": truth,
         "max_iter": 20,
         "tol": 0,
+        "accelerate": False,
     }
     weighted = fit(X, sample_weight=repeats, **options)
     repeated = fit(np.repeat(X, repeats, axis=0), **options)

@@ -21,7 +21,8 @@ TOLERANCE = 1e-6
 
 
 @pytest.mark.parametrize("row", MCLUST_ROWS, ids=str)
-def test_log_likelihoods_are_those_of_mclust(row: MclustRow):
+@pytest.mark.parametrize("accelerate", [False, True])
+def test_log_likelihoods_are_those_of_mclust(row: MclustRow, accelerate):
     result = fit(
         reference_data(row.dataset),
         row.n_components,
@@ -30,6 +31,7 @@ def test_log_likelihoods_are_those_of_mclust(row: MclustRow):
         reg_covar=0,
         tol=1e-13,
         max_iter=20_000,
+        accelerate=accelerate,
     )
     assert result.mixture.n_parameters == row.n_parameters
     if row.converged is None:

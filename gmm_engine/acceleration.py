@@ -1,0 +1,134 @@
+"""Fewer iterations: Anderson's extrapolation of EM, in coordinates without borders.
+
+EM is a fixed-point iteration θ ← M(θ) that converges linearly, and slowly where
+clusters overlap. From the last few residuals M(θ) - θ the next point is chosen as the
+combination of the M(θ) whose residuals, combined likewise, are shortest.
+
+References
+----------
+Walker & Ni (2011), Anderson acceleration for fixed-point iterations.
+Henderson & Varadhan (2019), Damped Anderson acceleration with restarts and monotonicity
+control for accelerating EM.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gmm_engine.kernels.density import Parameters
+from gmm_engine.types import FloatArray
+
+# How many differences of residuals are combined.
+_MEMORY = 10
+# The history takes no more numbers than this: 32 MB.
+_HISTORY_NUMBERS = 4_000_000
+# Keeps the combination small where residuals are nearly dependent.
+_DAMPING = 1e-9
+# No coordinate (a logarithm, or a mean in standard deviations) moves farther at once.
+_LONGEST_STEP = 3.0
+# Components are all but equal when they differ by less than this many deviations.
+_MELTING = 0.1
+
+
+class Accelerator:
+    """Proposes points beyond those of EM."""
+
+    def __init__(self) -> None:
+        self._points: list[FloatArray] = []
+        self._residuals: list[FloatArray] = []
+
+    def forget(self) -> None:
+        """Start anew, after a step that did not come from here or did not help."""
+        self._points.clear()
+        self._residuals.clear()
+
+    def observe(self, current: Parameters, em: Parameters) -> None:
+        """Take note that EM goes from `current` to `em`."""
+        start, end = to_vector(current), to_vector(em)
+        if self._points and len(self._points[-1]) != len(end):
+            self.forget()
+        self._points.append(end)
+        self._residuals.append(end - start)
+        memory = max(1, min(_MEMORY, _HISTORY_NUMBERS // (2 * len(end))))
+        del self._points[: -memory - 1], self._residuals[: -memory - 1]
+
+    def propose(self, current: Parameters, em: Parameters) -> Parameters | None:
+        """Return a point beyond the `em` last observed, or None while there is none."""
+        if len(self._points) < 3:
+            return None
+        units = _units(current)
+        residual = self._residuals[-1] / units
+        differences = np.diff(self._residuals, axis=0) / units
+        gram = differences @ differences.T
+        gram[np.diag_indices_from(gram)] *= 1 + _DAMPING
+        try:
+            shares = np.linalg.solve(gram, differences @ residual)
+        except np.linalg.LinAlgError:
+            self.forget()
+            return None
+        step = -(shares @ np.diff(self._points, axis=0))
+        longest = np.abs(step / units).max()
+        if not np.isfinite(longest):
+            self.forget()
+            return None
+        reach = _LONGEST_STEP / max(longest, _LONGEST_STEP)
+        return from_vector(self._points[-1] + reach * step, em)
+
+
+def are_melting(parameters: Parameters) -> bool:
+    """Whether two components are all but equal.
+
+    EM then creeps along a ridge between valleys, and extrapolation would leave it for
+    another valley than EM's.
+    """
+    n_components, n_features = parameters.means.shape
+    variances = parameters.structure.variances(
+        parameters.covariances, n_components, n_features
+    )
+    for k in range(n_components - 1):
+        apart = parameters.means[k + 1 :] - parameters.means[k]
+        distances = apart * apart / variances[k]
+        ratios = variances[k + 1 :] / variances[k]
+        unlike = np.maximum(distances, np.log(ratios) ** 2).max(axis=1)
+        if (unlike < _MELTING**2).any():
+            return True
+    return False
+
+
+def to_vector(parameters: Parameters) -> FloatArray:
+    """Return parameters as a vector any change of which is a mixture again.
+
+    Logarithms of the weights, means, and the covariances as their structure has it.
+    """
+    return np.concatenate(
+        [
+            np.log(parameters.weights),
+            parameters.means.ravel(),
+            parameters.structure.to_vector(parameters.covariances),
+        ]
+    )
+
+
+def from_vector(vector: FloatArray, like: Parameters) -> Parameters:
+    """Return the parameters of a vector, with the sizes of others."""
+    n_components, n_features = like.means.shape
+    n_means = n_components * (1 + n_features)
+    log_weights = vector[:n_components]
+    weights = np.exp(log_weights - log_weights.max())
+    return Parameters(
+        weights / weights.sum(),
+        vector[n_components:n_means].reshape(n_components, n_features),
+        like.structure.from_vector(vector[n_means:], n_components, n_features),
+        like.structure,
+    )
+
+
+def _units(parameters: Parameters) -> FloatArray:
+    """Return what a coordinate's change is measured in: one, or the deviation."""
+    n_components, n_features = parameters.means.shape
+    structure = parameters.structure
+    variances = structure.variances(parameters.covariances, n_components, n_features)
+    n_covariances = len(structure.to_vector(parameters.covariances))
+    return np.concatenate(
+        [np.ones(n_components), np.sqrt(variances).ravel(), np.ones(n_covariances)]
+    )

@@ -1,0 +1,70 @@
+"""Extrapolation: fewer iterations, never a lower likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.testing import assert_allclose
+
+from gmm_engine import COVARIANCE_TYPES, GaussianMixture, fit
+from gmm_engine.acceleration import from_vector, to_vector
+from gmm_engine.mixture import enter_frame, leave_frame
+from tests.oracles import reference_data, start_labels
+from tests.strategies import mixtures
+
+
+@given(mixtures())
+def test_coordinates_lead_back_to_the_mixture(mixture: GaussianMixture):
+    frame = mixture._own_frame()
+    parameters = enter_frame(mixture, frame)
+    back = leave_frame(from_vector(to_vector(parameters), parameters), frame)
+    for name in ("weights", "means", "covariances"):
+        expected = getattr(mixture, name)
+        scale = np.abs(expected).max()
+        assert_allclose(getattr(back, name), expected, rtol=1e-9, atol=1e-12 * scale)
+
+
+@given(mixtures())
+def test_any_coordinates_are_a_mixture(mixture: GaussianMixture):
+    parameters = enter_frame(mixture, mixture._own_frame())
+    vector = to_vector(parameters)
+    moved = vector + np.random.default_rng(0).standard_normal(len(vector))
+    other = from_vector(moved, parameters)
+    GaussianMixture(
+        other.weights, other.means, other.covariances, mixture.covariance_type
+    )
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+@pytest.mark.parametrize(("dataset", "n_components"), [("faithful", 3), ("iris", 3)])
+def test_fewer_iterations_and_the_same_likelihood(
+    dataset, n_components, covariance_type
+):
+    X = reference_data(dataset)
+    options = {
+        "initial": start_labels(dataset, n_components),
+        "covariance_type": covariance_type,
+        "tol": 1e-9,
+        "reg_covar": 0,
+    }
+    plain = fit(X, accelerate=False, **options)
+    fast = fit(X, **options)
+    assert fast.n_iter <= plain.n_iter
+    assert fast.log_likelihood >= plain.log_likelihood - 1e-9 * len(X)
+
+
+def test_slow_convergence_takes_at_most_a_third_of_the_iterations():
+    """Two Gaussians so close that EM crawls."""
+    truth = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [1.0, 1.0], "spherical")
+    X, _ = truth.sample(5_000, 0)
+    options = {
+        "initial": truth,
+        "covariance_type": "spherical",
+        "tol": 1e-9,
+        "max_iter": 20_000,
+    }
+    plain = fit(X, accelerate=False, **options)
+    fast = fit(X, **options)
+    assert 3 * fast.n_iter <= plain.n_iter
+    assert fast.log_likelihood >= plain.log_likelihood
