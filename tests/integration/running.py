@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,10 @@ from tests.integration.processes import (
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 30.0
 
-# Enough work for minutes, whatever the engine: each iteration reads all rows, and
-# without a tolerance EM goes on to the last.
+# Of `many_rows`. Enough work for minutes: a hundred starts are tried before EM begins.
 ENDLESS = {"n_components": 20, "tol": 0, "max_iter": 100_000, "n_init": 100}
-# Enough for a test to see it running, yet soon at its end.
-SHORT = {"n_components": 3, "tol": 0, "max_iter": 1500, "random_state": 1}
+# A second or two: enough for a test to see it running.
+SHORT = {"n_components": 8, "tol": 0, "max_iter": 300, "random_state": 1}
 
 
 @dataclass
@@ -136,6 +136,15 @@ class Service:
     def upload(self, rows: np.ndarray[Any, Any]) -> str:
         """Store rows and return the id of the dataset."""
         answer = self.post("/v1/datasets", json={"data": rows.tolist()})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def many_rows(self) -> str:
+        """Store as many rows as make a fit take its time; return the dataset's id."""
+        body = BytesIO()
+        np.save(body, cloud(100_000, 4))
+        npy = {"Content-Type": "application/x-npy"}
+        answer = self.post("/v1/datasets", data=body.getvalue(), headers=npy)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 

@@ -86,7 +86,7 @@ def test_a_large_npy_is_accepted_fitted_and_predicted(service):
 
 
 def test_a_long_poll_answers_when_the_fit_ends(service):
-    fit_id = service.submit(data=cloud().tolist(), **SHORT)
+    fit_id = service.submit(dataset_id=service.many_rows(), **SHORT)
     began = time.monotonic()
     fit = service.fit(fit_id, wait=30)
     assert fit["status"] == "succeeded"
@@ -94,7 +94,7 @@ def test_a_long_poll_answers_when_the_fit_ends(service):
 
 
 def test_a_long_poll_answers_when_its_time_is_up(service):
-    fit_id = service.submit(data=cloud().tolist(), **ENDLESS)
+    fit_id = service.submit(dataset_id=service.many_rows(), **ENDLESS)
     began = time.monotonic()
     assert service.fit(fit_id, wait=0.5)["status"] in ("queued", "running")
     assert 0.4 < time.monotonic() - began < 5

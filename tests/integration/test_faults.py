@@ -26,7 +26,7 @@ def kill_work_horse(service: Service, fit_id: str, attempt: int) -> None:
 
 
 def test_a_fit_survives_the_death_of_its_work_horse(victim):
-    fit_id = victim.submit(data=cloud().tolist(), **SHORT)
+    fit_id = victim.submit(dataset_id=victim.many_rows(), **SHORT)
     kill_work_horse(victim, fit_id, attempt=1)
     began = time.monotonic()
     victim.wait_until_running(fit_id, attempt=2)
@@ -35,7 +35,7 @@ def test_a_fit_survives_the_death_of_its_work_horse(victim):
 
 
 def test_a_fit_gives_the_same_model_after_a_death(victim):
-    dataset_id = victim.upload(cloud())
+    dataset_id = victim.many_rows()
     undisturbed = victim.submit(dataset_id=dataset_id, **SHORT)
     expected = victim.wait_until_succeeded(undisturbed)["model_id"]
     fit_id = victim.submit(dataset_id=dataset_id, **SHORT)
@@ -50,7 +50,7 @@ def test_a_fit_gives_the_same_model_after_a_death(victim):
 
 def test_a_fit_that_kills_three_work_horses_fails_and_the_worker_lives(victim):
     (worker,) = victim.workers
-    fit_id = victim.submit(data=cloud().tolist(), **ENDLESS)
+    fit_id = victim.submit(dataset_id=victim.many_rows(), **ENDLESS)
     for attempt in (1, 2, 3):
         kill_work_horse(victim, fit_id, attempt)
     fit = victim.fit(fit_id, wait=10)
@@ -64,7 +64,7 @@ def test_a_fit_that_kills_three_work_horses_fails_and_the_worker_lives(victim):
 
 
 def test_a_fit_survives_the_death_of_its_worker(victim):
-    fit_id = victim.submit(data=cloud().tolist(), **SHORT)
+    fit_id = victim.submit(dataset_id=victim.many_rows(), **SHORT)
     victim.wait_until_running(fit_id)
     (worker,), horses = victim.workers, victim.work_horses
     kill(worker)
@@ -76,7 +76,7 @@ def test_a_fit_survives_the_death_of_its_worker(victim):
 
 
 def test_cancel_stops_the_work_horse_within_a_second(victim):
-    fit_id = victim.submit(data=cloud(50_000, 8).tolist(), **ENDLESS)
+    fit_id = victim.submit(dataset_id=victim.many_rows(), **ENDLESS)
     victim.wait_until_running(fit_id)
     horses = eventually(lambda: victim.work_horses)
     began = time.monotonic()
@@ -94,7 +94,7 @@ def test_cancel_stops_the_work_horse_within_a_second(victim):
 
 
 def test_a_cancelled_fit_that_waits_is_never_started(victim):
-    first = victim.submit(data=cloud().tolist(), **ENDLESS)
+    first = victim.submit(dataset_id=victim.many_rows(), **ENDLESS)
     second = victim.submit(data=cloud().tolist(), n_components=2)
     victim.wait_until_running(first)
     assert victim.post(f"/v1/fits/{second}/cancel").status_code == 202
@@ -132,7 +132,7 @@ def test_everything_survives_the_death_of_every_process(own_folder: Path):
         )["model_id"]
         path = f"/v1/models/{model_id}"
         before = service.get(path).json()
-        running = service.submit(data=rows.tolist(), **SHORT)
+        running = service.submit(dataset_id=service.many_rows(), **SHORT)
         waiting = service.submit(data=rows.tolist(), n_components=2)
         service.wait_until_running(running)
         killed = service.everything
@@ -147,7 +147,7 @@ def test_everything_survives_the_death_of_every_process(own_folder: Path):
 
 def test_no_process_outlives_a_killed_supervisor_but_the_store(own_folder: Path):
     with running_service(own_folder) as service:
-        fit_id = service.submit(data=cloud().tolist(), **SHORT)
+        fit_id = service.submit(dataset_id=service.many_rows(), **SHORT)
         service.wait_until_running(fit_id)
         store = service.store
         others = [pid for pid in service.everything if pid != store]
@@ -164,7 +164,7 @@ def test_no_process_outlives_a_killed_supervisor_but_the_store(own_folder: Path)
 
 def test_a_stopped_service_leaves_no_process_and_hands_its_fit_back(own_folder: Path):
     with running_service(own_folder) as service:
-        fit_id = service.submit(data=cloud().tolist(), **SHORT)
+        fit_id = service.submit(dataset_id=service.many_rows(), **SHORT)
         service.wait_until_running(fit_id)
         everything = service.everything
         stream = service.get(f"/v1/fits/{fit_id}/events", stream=True).iter_lines()
@@ -183,7 +183,7 @@ def test_a_stopped_service_leaves_no_process_and_hands_its_fit_back(own_folder: 
 
 def test_a_fit_over_its_time_limit_fails(own_folder: Path):
     with running_service(own_folder, GMM_FIT_TIME_LIMIT_SECONDS="0.5") as service:
-        fit_id = service.submit(data=cloud().tolist(), **ENDLESS)
+        fit_id = service.submit(dataset_id=service.many_rows(), **ENDLESS)
         fit = service.fit(fit_id, wait=20)
         assert fit["status"] == "failed"
         assert fit["error"]["code"] == "time-limit-exceeded"
