@@ -29,7 +29,14 @@ from service.errors import ServiceError
 from service.storage.backup.file import BackupReader, Kind, Record, Totals
 from service.storage.backup.values import CHUNK_BYTES, commands_of, expiry
 from service.storage.errors import translate_redis_errors
-from service.storage.keys import MIGRATION_LOCK, SCHEMA_VERSION
+from service.storage.keys import (
+    API_KEYS,
+    KEYS_REQUIRED,
+    MIGRATION_LOCK,
+    SCHEMA_VERSION,
+    TENANTS,
+    api_key,
+)
 
 OnProgress = Callable[[Totals], None]
 
@@ -45,10 +52,12 @@ _RECORDS_PER_WRITE = 500
 # A store that requires API keys keeps its own: else an old backup would let those in
 # again whose keys were revoked since, or everybody.
 #
-# ARGV: prefix of the staged keys, key of the version, key of the lock, 1 to replace.
+# ARGV: prefix of the staged keys, keys of the version and of the lock, 1 to replace;
+# prefix of the API keys, keys of their list, of the requirement, of the tenants.
 _SWITCH = """
 if redis.replicate_commands then redis.replicate_commands() end
 local prefix, version, lock, replace = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+local api_key, api_keys, required, tenants = ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local function each(pattern, visit)
   local cursor = '0'
   repeat
@@ -69,10 +78,9 @@ if not replace and each('gmm:*', function(key)
   return is_old(key) and key ~= version
 end) then return -1 end
 
-local required, tenants = 'gmm:_:keys-required', 'gmm:_:tenants'
 local has_keys = redis.call('EXISTS', required) == 1
 local function is_kept(key)
-  return has_keys and (key == required or begins(key, 'gmm:_:api-key'))
+  return has_keys and (key == required or key == api_keys or begins(key, api_key))
 end
 each('gmm:*', function(key)
   if is_old(key) and not is_kept(key) and not (has_keys and key == tenants) then
@@ -198,8 +206,9 @@ def _write(client: Redis, records: list[Record]) -> None:
 
 
 def _switch(client: Redis, replace: bool) -> int:
-    arguments = (_PREFIX, SCHEMA_VERSION, MIGRATION_LOCK, int(replace))
-    n_keys = cast("int", client.eval(_SWITCH, 0, *arguments))
+    names = (_PREFIX, SCHEMA_VERSION, MIGRATION_LOCK)
+    access = (api_key(""), API_KEYS, KEYS_REQUIRED, TENANTS)
+    n_keys = cast("int", client.eval(_SWITCH, 0, *names, int(replace), *access))
     if n_keys < 0:
         raise _not_empty()
     return n_keys
