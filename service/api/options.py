@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from service.domain.webhook_targets import TargetRules
 from service.tables import TableLimits
 
 _MEBIBYTE = 2**20
@@ -36,6 +37,8 @@ class ApiOptions:
     max_event_streams: int = 24
     heartbeat_seconds: float = 5.0
     """Longest silence on an event stream; also how fast streams end on shutdown."""
+    webhook_rules: TargetRules | None = None
+    """Where webhooks may go; None: there are none."""
     max_renderings: int = 2
     """Pictures drawn at a time."""
     max_rendering_wait_seconds: float = 10.0

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from service.domain.webhooks import Webhook
+
 
 class FitState(StrEnum):
     """Where a fit stands; the last three are final."""
@@ -74,6 +76,8 @@ class Fit:
     error: Failure | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    webhook: Webhook | None = None
+    """Not of the request: an equal fit may be told elsewhere."""
 
     def started(self, now: datetime) -> Fit:
         return replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import orjson
 
@@ -17,6 +18,7 @@ from service.domain.fits import (
     FitState,
     Progress,
 )
+from service.domain.webhooks import Webhook, WebhookState
 from service.errors import InvalidRequestError, Place
 from service.storage.codec import decode_head
 from service.storage.records import decode_record, encode_record, fields_of
@@ -39,6 +41,8 @@ def decode_fit(record: bytes) -> Fit:
                 "status": FitState(fields["status"]),
                 "progress": None if progress is None else Progress(**progress),
                 "error": None if error is None else Failure(**error),
+                # Fits of older versions have none.
+                "webhook": _webhook(fields.get("webhook")),
                 "created_at": datetime.fromisoformat(fields["created_at"]),
                 "started_at": _time(fields["started_at"]),
                 "finished_at": _time(fields["finished_at"]),
@@ -64,6 +68,12 @@ def require_event_id(event_id: str) -> None:
     if not _EVENT_ID.fullmatch(event_id):
         detail = f"Expected the id of an event, or 0 for the first, got {event_id!r}."
         raise InvalidRequestError(detail, [Place(detail, pointer="?after")])
+
+
+def _webhook(fields: dict[str, Any] | None) -> Webhook | None:
+    if fields is None:
+        return None
+    return Webhook(**fields | {"status": WebhookState(fields["status"])})
 
 
 def _time(text: str | None) -> datetime | None:

@@ -4,7 +4,8 @@ Every change is a compare-and-set of the whole record (`Store.commit`): the reco
 says whether the change is allowed (its attempt is the newest, it is not final), and the
 script writes only if it is still that record. So the attempt number fences an older
 attempt, a cancelled fit stays cancelled, and the record, its place in the lists, its
-event and, at a success, its model change in one step.
+event, its entry in the webhooks' outbox and, at a success, its model change in one
+step.
 
 A script rather than WATCH and MULTI: one round trip instead of three, on any connection
 of the pool, and its second try finds that the first had come through.
@@ -41,6 +42,7 @@ from service.storage.models import RedisModelRepository
 from service.storage.records import commit, commit_new
 from service.storage.staging import expire, set_value
 from service.storage.store import Command, Store
+from service.storage.webhooks import outbox_entry
 
 MAX_EVENTS = 1000
 MAX_EVENT_BYTES = 16 << 20
@@ -192,6 +194,7 @@ class RedisFitRepository:
         )
         if ended:
             yield expire(self._keys.fit_events(changed.id), EVENTS_TTL)
+            yield from outbox_entry(self._keys, changed)
 
     def _event(
         self, fit_id: str, kind: FitEventKind, payload: dict[str, object]

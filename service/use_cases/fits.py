@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from service.domain.fits import Fit, FitEvent, FitRequest, FitState
 from service.domain.pages import Page, PageRequest
+from service.domain.webhooks import Webhook
 from service.errors import InvalidRequestError, Place
 from service.ports import Clock, DatasetRepository, FitQueue, FitRepository
 
@@ -31,14 +32,18 @@ class FitService:
     is_stopping: Callable[[], bool] = lambda: False
     """Whether this process is about to end: nobody is to wait in it any longer."""
 
-    def submit(self, request: FitRequest) -> Fit:
-        """Accept a fit and return its record at once; a worker runs it."""
+    def submit(self, request: FitRequest, webhook_url: str | None = None) -> Fit:
+        """Accept a fit and return its record at once; a worker runs it.
+
+        Its end is told to the URL, which must be one that `parse_target` allows.
+        """
         dataset = self.datasets.get(request.dataset_id)
         require_enough_samples(request.n_components, dataset.n_samples)
         if request.random_state is None:
             # Chosen here, not by the worker: every attempt must draw the same start.
             request = replace(request, random_state=self.new_seed())
-        fit = Fit(self.new_id(), request, created_at=self.clock())
+        webhook = None if webhook_url is None else Webhook(webhook_url)
+        fit = Fit(self.new_id(), request, created_at=self.clock(), webhook=webhook)
         # Stored before queued: a worker must never see an id it cannot load.
         self.fits.add(fit)
         self.queue.enqueue(fit.id)

@@ -26,11 +26,14 @@ class Services:
     def submit_fit(self, table: Table | None, parameters: Mapping[str, Any]) -> Fit:
         """Accept a fit of a table, which becomes a dataset, or of a stored dataset.
 
-        `parameters` are the fields of `FitRequest`. What can be refused is refused
-        before the table is stored.
+        `parameters` are the fields of `FitRequest`, and `webhook_url`. What can be
+        refused is refused before the table is stored.
         """
+        fields = dict(parameters)
+        webhook_url = fields.pop("webhook_url", None)
         if table is None:
-            return self.fits.submit(FitRequest(**parameters))
+            return self.fits.submit(FitRequest(**fields), webhook_url)
         require_enough_samples(parameters["n_components"], len(table.rows))
         dataset = self.datasets.create(table)
-        return self.fits.submit(FitRequest(dataset_id=dataset.id, **parameters))
+        request = FitRequest(dataset_id=dataset.id, **fields)
+        return self.fits.submit(request, webhook_url)

@@ -23,7 +23,9 @@ from service.api.fields import (
 from service.api.options import ApiOptions
 from service.api.schemas.base import AnswerSchema, RequestSchema, page_schema
 from service.api.schemas.datasets import ROWS_DESCRIPTION
+from service.api.webhook_urls import WebhookUrl
 from service.domain.fits import FitRequest, FitState
+from service.domain.webhooks import WebhookState
 
 # The defaults are written once, in the domain.
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(FitRequest)}
@@ -88,6 +90,7 @@ def fit_request_schema(options: ApiOptions) -> RequestSchema:
             metadata={"description": "The seed; one is chosen where there is none."},
         )
         model_name = name_field(metadata={"description": "A name for the model."})
+        webhook_url = WebhookUrl(options.webhook_rules)
 
         @validates_schema(skip_on_field_errors=False)
         def one_source(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -160,6 +163,17 @@ class FailureSchema(AnswerSchema):
     code = fields.String()
 
 
+class WebhookSchema(AnswerSchema):
+    """Where the end of the fit is told, and what became of it."""
+
+    url = fields.String()
+    status = fields.Enum(WebhookState, by_value=True)
+    attempts = fields.Integer()
+    last_error = fields.String(
+        allow_none=True, metadata={"description": "Why the last attempt failed."}
+    )
+
+
 class FitSchema(AnswerSchema):
     """The record of a fit."""
 
@@ -177,6 +191,7 @@ class FitSchema(AnswerSchema):
     created_at = Timestamp()
     started_at = Timestamp(allow_none=True)
     finished_at = Timestamp(allow_none=True)
+    webhook = fields.Nested(WebhookSchema, allow_none=True)
 
 
 FitPageSchema = page_schema(FitSchema, "Fit")
@@ -215,4 +230,5 @@ FIT_EXAMPLE = {
     "created_at": "2026-01-31T12:00:00.000Z",
     "started_at": "2026-01-31T12:00:00.010Z",
     "finished_at": None,
+    "webhook": None,
 }
