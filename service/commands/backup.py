@@ -24,6 +24,7 @@ _TELL_SECONDS = 2.0
 def run(settings: Settings, path: Path, force: bool) -> None:
     """Write a backup; the file is there whole or not at all."""
     began = time.monotonic()
+    _require_free(path, force)
     with store_url(settings) as url, whole_file(path, force) as file:
         clients = StoreClients(url)
         try:

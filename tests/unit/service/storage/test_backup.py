@@ -23,6 +23,7 @@ from service.errors import (
 )
 from service.settings import Settings
 from service.storage.api_keys import RedisApiKeyRepository
+from service.storage.backup import reading
 from service.storage.backup.file import BackupFileError, BackupReader, BackupWriter
 from service.storage.backup.reading import NoBackupError, copy_store, header_of
 from service.storage.backup.restoring import StoreNotEmptyError, restore
@@ -249,6 +250,29 @@ def test_a_restore_that_was_killed_changes_nothing_and_the_next_completes(
     contents.assert_there(filled)
     assert list(client.scan_iter("gmm:_:restored:*")) == []
     assert not client.exists("gmm:default:old")
+
+
+def test_what_another_restore_left_is_not_taken_for_this_ones(filled, path):
+    back_up(filled, path)
+    before = stored(filled.ordinary)
+    filled.ordinary.flushall()
+    filled.ordinary.set("gmm:_:restored:0:gmm:default:dataset:d9", "of another backup")
+    bring_back(filled, path)
+    assert stored(filled.ordinary) == before
+
+
+def test_a_key_that_a_scan_gives_twice_is_restored_once(filled, path, monkeypatch):
+    def twice(copy, pattern):
+        return [key for key in copy.client.scan_iter(pattern) for _ in range(2)]
+
+    client = filled.ordinary
+    client.set("gmm:_:string", "once")
+    client.rpush("gmm:_:list", "once")
+    before = stored(client)
+    monkeypatch.setattr(reading._Copy, "keys", twice)
+    back_up(filled, path)
+    bring_back(filled, path, replace=True)
+    assert stored(client) == before
 
 
 def test_a_store_that_holds_something_is_only_replaced_when_told(filled, path):
