@@ -12,14 +12,23 @@ True
 What others rely on
 -------------------
 `fit(X, n_components, *, covariance_type, init, n_init, tol, max_iter, reg_covar,
-random_state, sample_weight, initial, on_iteration)` returns a `FitResult`:
-`mixture`, `status`, `converged`, `n_iter`, `log_likelihoods`, `trajectory` (a
-sequence of mixtures), `frames` (the same with `iteration`, `log_likelihood`,
-`mixture`), `diagnostics`, `start_log_likelihoods`, `n_starts_at_best`.
+random_state, sample_weight, initial, on_iteration, resume, accelerate, n_threads)`
+returns a `FitResult`: `mixture`, `status`, `converged`, `n_iter`, `log_likelihoods`,
+`trajectory` (a sequence of mixtures), `frames` (the same with `iteration`,
+`log_likelihood`, `mixture`), `diagnostics`, `start_log_likelihoods`,
+`n_starts_at_best`.
 
 `on_iteration(state)` gets an `IterationState`: `iteration`, `start` (k of `n_starts`,
 from 0), `n_starts`, `log_likelihood`, `phase` ("full", or now and then "search"),
-`mixture` (made when asked for). Return False to stop: status CANCELLED.
+`mixture` (made when asked for), and in phase "full", after iteration 0, `checkpoint`
+(made when asked for; else None). Return False to stop: status CANCELLED.
+
+`fit(X, ..., resume=checkpoint)` goes on from a checkpoint as if it had never stopped.
+`Checkpoint.to_dict()` holds one string, integers and float64 arrays;
+`Checkpoint.from_dict` takes them back.
+
+`gmm_engine.warm_up.warm_up()`, or `python -m gmm_engine.warm_up`, compiles the kernels
+into numba's cache once, and loads them later: call it in a process that forks workers.
 
 `FitStatus`: CONVERGED, MAX_ITER_REACHED, DEGENERATE, CANCELLED. A fit on sound input
 always ends in one of these. Errors are `EngineError`s (and `ValueError`s) with
@@ -33,6 +42,7 @@ always ends in one of these. Errors are `EngineError`s (and `ValueError`s) with
 `Selection` with `best` (a FitResult), `best_candidate` and `table`.
 """
 
+from gmm_engine.checkpoint import Checkpoint
 from gmm_engine.covariance import COVARIANCE_TYPES
 from gmm_engine.errors import (
     CollapsedComponentError,
@@ -64,6 +74,7 @@ __all__ = [
     "COVARIANCE_TYPES",
     "INITIALIZATIONS",
     "Candidate",
+    "Checkpoint",
     "CollapsedComponentError",
     "Diagnostic",
     "DiagnosticKind",

@@ -42,6 +42,14 @@ class Accelerator:
         self._points.clear()
         self._residuals.clear()
 
+    def history(self) -> tuple[FloatArray, FloatArray]:
+        """Return the points and residuals observed, oldest first."""
+        return np.array(self._points), np.array(self._residuals)
+
+    def restore(self, points: FloatArray, residuals: FloatArray) -> None:
+        """Go on from a history."""
+        self._points, self._residuals = list(points), list(residuals)
+
     def observe(self, current: Parameters, em: Parameters) -> None:
         """Take note that EM goes from `current` to `em`."""
         start, end = to_vector(current), to_vector(em)

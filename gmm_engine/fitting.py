@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gmm_engine import validation
+from gmm_engine.checkpoint import Checkpoint
 from gmm_engine.covariance import structure_of
 from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.initialization import initialization_of
@@ -28,6 +29,7 @@ def fit(
     sample_weight: object = None,
     initial: object = None,
     on_iteration: OnIteration | None = None,
+    resume: Checkpoint | None = None,
     accelerate: bool = True,
     n_threads: int | None = None,
 ) -> FitResult:
@@ -54,6 +56,9 @@ def fit(
         labels or responsibilities one M-step makes the start.
     on_iteration : called after each iteration over the full data (the start is
         iteration 0); when it returns False, EM stops with status CANCELLED.
+    resume : `state.checkpoint` of an earlier fit with the same X and options, which
+        goes on from there as if it had never stopped; n_components, init, n_init and
+        initial are then without effect.
     accelerate : extrapolate from the last iterations wherever that gains more than EM;
         False gives plain EM. The log-likelihood rises monotonically either way.
     n_threads : at most how many threads to use, by default one for each processor. The
@@ -81,10 +86,16 @@ def fit(
     seed = _seed_sequence(random_state)
     if n_components is not None:
         n_components = validation.as_count(n_components, "n_components")
-    elif initial is None:
+    elif initial is None and resume is None:
         raise InvalidArgumentError(
             "expected n_components or an initial mixture; give one of them",
             argument="n_components",
+        )
+    if resume is not None and not isinstance(resume, Checkpoint):
+        raise InvalidArgumentError(
+            f"expected resume to be a Checkpoint; got {type(resume).__name__}; use "
+            "Checkpoint.from_dict",
+            argument="resume",
         )
     rows = validation.as_rows(X)
     validation.require_finite(rows)
@@ -108,6 +119,8 @@ def fit(
             accelerate,
             on_iteration,
         )
+        if resume is not None:
+            return task.resume(resume)
         if initial is not None:
             return task.from_given(initial, n_components)
         assert n_components is not None

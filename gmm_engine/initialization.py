@@ -13,50 +13,41 @@ import numpy as np
 from gmm_engine.covariance import CovarianceStructure, Moments
 from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.kernels.density import Parameters
+from gmm_engine.kernels.dispatch import compiled_kernels
 from gmm_engine.kernels.reference import moments_about
 from gmm_engine.statistics import scatter_about_means
-from gmm_engine.types import FloatArray, IntArray
+from gmm_engine.types import AnyArray, FloatArray, IntArray
 from gmm_engine.validation import require_enough_rows
 
 _LLOYD_ITERATIONS = 3
 
-Initialization = Callable[
-    [FloatArray, FloatArray, int, np.random.Generator], FloatArray
-]
-"""(points, sample weights, n_components, rng) → responsibilities (K, n), weighted."""
+Initialization = Callable[[FloatArray, FloatArray, int, np.random.Generator], AnyArray]
+"""(points, sample weights, n_components, rng) → labels (n,) or responsibilities (K, n),
+the latter times the weights."""
 
 
 def k_means_plus_plus(
     points: FloatArray, weights: FloatArray, n_components: int, rng: np.random.Generator
-) -> FloatArray:
-    """Return hard responsibilities from k-means++ seeds and a few Lloyd iterations.
+) -> AnyArray:
+    """Return labels from k-means++ seeds and a few Lloyd iterations.
 
     References
     ----------
     Arthur & Vassilvitskii (2007), k-means++: the advantages of careful seeding; with
     the best of a few candidates for each seed, as in scikit-learn.
     """
-    n_candidates = 2 + int(np.log(n_components))
-    chosen = [int(_draw(weights, 1, rng)[0])]
-    closest = _distances_to(points, points[chosen])[0]
-    while len(chosen) < n_components:
-        potential = closest * weights
-        if not potential.sum() > 0:
-            require_enough_rows(n_components, len(chosen), distinct=True)
-        candidates = _draw(potential, n_candidates, rng)
-        distances = np.minimum(closest, _distances_to(points, points[candidates]))
-        best = int((distances @ weights).argmin())
-        chosen.append(int(candidates[best]))
-        closest = distances[best]
-    norms = np.einsum("nd,nd->n", points, points)
-    return _lloyd(points, norms, weights, points[chosen])
+    labels, n_distinct = compiled_kernels().k_means(
+        points, weights, n_components, _LLOYD_ITERATIONS, rng
+    )
+    if n_distinct < n_components:
+        require_enough_rows(n_components, n_distinct, distinct=True)
+    return np.asarray(labels)
 
 
 def random_points(
     points: FloatArray, weights: FloatArray, n_components: int, rng: np.random.Generator
-) -> FloatArray:
-    """Return hard responsibilities of the rows nearest to randomly drawn rows."""
-    norms = np.einsum("nd,nd->n", points, points)
+) -> AnyArray:
+    """Return labels of the rows nearest to randomly drawn rows."""
     chosen: list[int] = []
     available = weights.copy()
     while len(chosen) < n_components:
@@ -66,12 +57,13 @@ def random_points(
         chosen.append(index)
         # Equal rows would make equal components, which EM can never part.
         available[(points == points[index]).all(axis=1)] = 0.0
-    return _assigned(points, norms, weights, points[chosen])
+    distances = np.stack([((points - points[i]) ** 2).sum(axis=1) for i in chosen])
+    return np.asarray(distances.argmin(axis=0))
 
 
 def random_responsibilities(
     points: FloatArray, weights: FloatArray, n_components: int, rng: np.random.Generator
-) -> FloatArray:
+) -> AnyArray:
     """Return responsibilities drawn uniformly from the simplex for each row."""
     drawn = rng.standard_exponential((n_components, len(points)))
     return np.asarray(drawn / drawn.sum(axis=0) * weights)
@@ -96,16 +88,21 @@ def initialization_of(init: object) -> Initialization:
 
 def start_from(
     points: FloatArray,
-    responsibilities: FloatArray,
+    weights: FloatArray,
+    assignment: AnyArray,
+    n_components: int,
     structure: CovarianceStructure,
     floor: FloatArray,
 ) -> Parameters:
-    """Return parameters for an automatic start from weighted responsibilities (K, n).
+    """Return parameters for an automatic start from what an initialization returns.
 
     A component with few rows borrows from the average within-component covariance:
     a start on the edge of collapse would never leave it.
     """
     n_features = points.shape[1]
+    responsibilities = assignment
+    if assignment.ndim == 1:
+        responsibilities = hard_responsibilities(assignment, n_components) * weights
     counts = responsibilities.sum(axis=1)
     counts = np.maximum(counts, 1e-10 * counts.sum())
     means = responsibilities @ points / counts[:, None]
@@ -128,49 +125,9 @@ def start_from(
     return Parameters(counts / counts.sum(), means, covariances, structure)
 
 
-def _lloyd(
-    points: FloatArray, norms: FloatArray, weights: FloatArray, centers: FloatArray
-) -> FloatArray:
-    """Return the assignment after a few iterations of k-means."""
-    responsibilities = _assigned(points, norms, weights, centers)
-    for _ in range(_LLOYD_ITERATIONS):
-        counts = responsibilities.sum(axis=1)
-        empty = counts == 0
-        moved = responsibilities @ points / np.where(empty, 1.0, counts)[:, None]
-        centers = np.where(empty[:, None], centers, moved)
-        responsibilities = _assigned(points, norms, weights, centers)
-    return responsibilities
-
-
-def _assigned(
-    points: FloatArray, norms: FloatArray, weights: FloatArray, centers: FloatArray
-) -> FloatArray:
-    distances = _squared_distances(points, norms, centers)
-    labels = distances.argmin(axis=0)
-    return hard_responsibilities(labels, len(centers)) * weights
-
-
 def hard_responsibilities(labels: IntArray, n_components: int) -> FloatArray:
     """Return (K, n) with a one where the label is."""
     return np.asarray(labels == np.arange(n_components)[:, None], dtype=np.float64)
-
-
-def _squared_distances(
-    points: FloatArray, norms: FloatArray, centers: FloatArray
-) -> FloatArray:
-    """Return (K, n) squared distances, never negative."""
-    products = centers @ points.T
-    distances = np.einsum("kd,kd->k", centers, centers)[:, None] + norms - 2 * products
-    return np.asarray(np.maximum(distances, 0.0))
-
-
-def _distances_to(points: FloatArray, centers: FloatArray) -> FloatArray:
-    """Return (K, n) squared distances, exactly zero where points are equal."""
-    distances = np.empty((len(centers), len(points)))
-    for row, center in zip(distances, centers, strict=True):
-        centred = points - center
-        np.einsum("nd,nd->n", centred, centred, out=row)
-    return distances
 
 
 def _draw(weights: FloatArray, size: int, rng: np.random.Generator) -> IntArray:

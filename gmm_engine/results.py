@@ -6,12 +6,15 @@ import enum
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from gmm_engine.mixture import GaussianMixture
 from gmm_engine.types import FloatArray
+
+if TYPE_CHECKING:
+    from gmm_engine.checkpoint import Checkpoint
 
 
 class FitStatus(enum.Enum):
@@ -111,7 +114,8 @@ class FitResult:
     trajectory: Trajectory
     diagnostics: tuple[Diagnostic, ...] = ()
     start_log_likelihoods: FloatArray = field(default_factory=lambda: np.empty(0))
-    """(n_starts,): where each start that was searched ended, on the searched rows."""
+    """Where the starts that were followed up ended: mean log-likelihood per sample, on
+    the rows that they were compared on; without those where a component collapsed."""
     n_starts_at_best: int = 1
     """How many of the starts reached the optimum that was chosen."""
 
@@ -141,8 +145,18 @@ class IterationState:
     """"full": EM on all rows. "search": starts are being compared; such states come
     only a few times a second, with iterations and likelihoods of their own."""
     make_mixture: Callable[[], GaussianMixture] = field(repr=False)
+    make_checkpoint: Callable[[], Checkpoint] | None = field(repr=False, default=None)
 
     @cached_property
     def mixture(self) -> GaussianMixture:
         """Return the mixture after this iteration; made when first asked for."""
         return self.make_mixture()
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint | None:
+        """Return what `fit(X, resume=...)` needs to go on from here.
+
+        None while starts are searched: a fit stopped there has to start anew, and with
+        the same seed does the same. Ask for it while the callback runs.
+        """
+        return self.make_checkpoint and self.make_checkpoint()

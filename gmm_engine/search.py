@@ -1,9 +1,15 @@
-"""Finding a good start: many short runs of EM, the best of them carried further."""
+"""Finding a good start: many short runs on few rows, the best of them on more.
+
+What a start is worth shows on a few thousand rows; where exactly its optimum lies, on
+four times as many, and so on, so that EM on all rows begins where little is left to do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,28 +17,33 @@ from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.em import EmRun, Problem, as_start
 from gmm_engine.frame import Frame
 from gmm_engine.initialization import Initialization, k_means_plus_plus, start_from
+from gmm_engine.kernels.density import Parameters
+from gmm_engine.kernels.dispatch import compiled_kernels
 from gmm_engine.sources import ArraySource
 from gmm_engine.starts import within_variances
 from gmm_engine.types import FloatArray
 
-SEARCH_ROWS = 20_000
-"""Starts are compared on this many rows, drawn at random where there are more."""
-N_SHORT_RUNS = 8
-N_SHORT_ITERATIONS = 12
-N_LONG_RUNS = 3
+# Rows for each free parameter on which starts are compared, and their bounds.
+_ROWS_PER_PARAMETER = 5
+_FEWEST_ROWS, _MOST_ROWS = 1_000, 20_000
+_GROWTH = 4
+N_STARTS = 8
+# Where an iteration of all starts takes longer than this many operations, half of them.
+_EXPENSIVE = 2e9
+_SHORT, _LONG = 12, 150
+N_FINALISTS = 3
+_FINALISTS_ITERATIONS = 25
 # Two runs with mean log-likelihoods this close found the same optimum.
 SAME_OPTIMUM = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """Rows in memory, on which starts are made and compared."""
+    """Some rows, on which starts are made or compared."""
 
     source: ArraySource
     points: FloatArray
     """The rows in the frame."""
-    metric: FloatArray
-    """(D,): factors that bring the features to one spread, for distances."""
     is_everything: bool
 
     @property
@@ -43,43 +54,98 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SearchResult:
-    """The best run, and where all of them ended."""
+class Candidate:
+    """A start, and where EM led from it; None where a component collapsed."""
 
-    best: EmRun
-    log_likelihoods: FloatArray
+    start: Parameters
+    end: Parameters | None
+    log_likelihood: float
+    """Mean, nats, in the frame; of the rows it was searched on."""
 
     @property
     def merit(self) -> tuple[bool, float]:
-        return merit(self.best)
+        """Return what makes one better than another.
+
+        A collapsed component inflates the likelihood, so such runs come last.
+        """
+        return (self.end is not None, self.log_likelihood)
 
 
-def merit(run: EmRun) -> tuple[bool, float]:
-    """Return what makes one run better than another.
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchResult:
+    """The best candidate, and where those that were carried to an end ended."""
 
-    A collapsed component inflates the likelihood, so such runs come last.
+    best: Candidate
+    log_likelihoods: FloatArray
+
+
+class Found(NamedTuple):
+    """What all searches found."""
+
+    log_likelihoods: FloatArray
+    n_at_best: int
+
+    @classmethod
+    def nothing(cls) -> Found:
+        """Return what is known of a start that was given."""
+        return cls(np.empty(0), 1)
+
+    @classmethod
+    def by(cls, results: Sequence[SearchResult]) -> Found:
+        """Return where runs ended, and how many of them as high as the best."""
+        if not results:
+            return cls.nothing()
+        best = max(results, key=lambda each: each.best.merit).best.log_likelihood
+        ended = np.concatenate([each.log_likelihoods for each in results])
+        ended = ended[np.isfinite(ended)]
+        at_best = np.abs(ended - best) <= SAME_OPTIMUM
+        return cls(ended, max(1, int(at_best.sum())))
+
+
+def sample_sizes(n_samples: int, n_parameters: int) -> list[int]:
+    """Return on how many rows to search, one size after the other.
+
+    >>> sample_sizes(500, 50), sample_sizes(100_000, 50)
+    ([500], [1000, 4000, 16000])
     """
-    return (not run.degenerate, run.log_likelihood)
+    size = min(max(_ROWS_PER_PARAMETER * n_parameters, _FEWEST_ROWS), _MOST_ROWS)
+    if n_samples <= 2 * size:
+        return [n_samples]
+    sizes = []
+    while size <= n_samples // 2:
+        sizes.append(size)
+        size *= _GROWTH
+    return sizes
 
 
-def draw_sample(
-    source: ArraySource, frame: Frame, rng: np.random.Generator, *, isotropic: bool
-) -> Sample:
-    """Return a random sample of the rows, or all of them where they are few."""
-    is_everything = source.n_samples <= SEARCH_ROWS
-    if not is_everything:
-        chosen = np.sort(
-            rng.choice(source.n_samples, SEARCH_ROWS, replace=False, shuffle=False)
-        )
+def draw_samples(
+    source: ArraySource, frame: Frame, sizes: Sequence[int], rng: np.random.Generator
+) -> list[Sample]:
+    """Return samples of these sizes, each part of the next."""
+    n_samples = source.n_samples
+    if sizes[-1] == n_samples:
+        everything = source.take(np.arange(n_samples))
+        return [Sample(source, frame.enter(everything), True)]
+    drawn = rng.choice(n_samples, sizes[-1], replace=False)
+    samples = []
+    for size in sizes:
+        chosen = np.sort(drawn[:size])
+        rows = source.take(chosen)
         weights = None if source.weights is None else source.weights[chosen]
-        if weights is None or weights.any():
-            source = ArraySource(source.take(chosen), weights)
-    points = frame.enter(source.take(np.arange(source.n_samples)))
-    metric = np.ones(source.n_features)
-    spread = points.std(axis=0)
-    if not isotropic:
+        if weights is not None and not weights.any():
+            weights = None
+        part = ArraySource(rows, weights, executor=source.executor)
+        samples.append(Sample(part, frame.enter(rows), False))
+    return samples
+
+
+def metric_of(sample: Sample, structure: CovarianceStructure) -> FloatArray:
+    """Return factors (D,) that bring the features to one spread, for distances."""
+    metric = np.ones(sample.points.shape[1])
+    spread = sample.points.std(axis=0)
+    if not structure.isotropic:
         metric[spread > 0] = 1 / spread[spread > 0]
-    return Sample(source, points, metric, is_everything)
+    return metric
 
 
 def first_within(
@@ -89,55 +155,121 @@ def first_within(
     rng: np.random.Generator,
 ) -> FloatArray:
     """Return the variances within components of one start, (D,)."""
-    responsibilities = k_means_plus_plus(
-        sample.points * sample.metric, sample.weights, n_components, rng
+    metric = metric_of(sample, structure)
+    labels = k_means_plus_plus(
+        sample.points * metric, sample.weights, n_components, rng
     )
     tiny = np.full(sample.points.shape[1], 1e-300)
-    start = start_from(sample.points, responsibilities, structure, tiny)
+    start = start_from(
+        sample.points, sample.weights, labels, n_components, structure, tiny
+    )
     return within_variances(start)
 
 
-def search(
-    problem: Problem,
-    sample: Sample,
-    initialization: Initialization,
-    n_components: int,
-    tol: float,
-    max_iter: int,
-    accelerate: bool,
-    rng: np.random.Generator,
-    report: Callable[[EmRun], None],
-) -> SearchResult:
-    """Return the most likely of several runs of EM on the sample.
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """How to look for starts of one problem."""
 
-    All make a few iterations, the best of them go on until they converge. `report` is
-    called after each iteration.
-    """
-    runs = []
-    for _ in range(N_SHORT_RUNS if n_components > 1 else 1):
-        responsibilities = initialization(
-            sample.points * sample.metric, sample.weights, n_components, rng
+    problem: Problem
+    samples: Sequence[Sample]
+    initialization: Initialization
+    n_components: int
+    tol: float
+    max_iter: int
+    executor: Executor | None
+    report: Callable[[EmRun], None]
+    """Called now and then; may raise to stop the search."""
+
+    def run(self, seed: np.random.SeedSequence) -> SearchResult:
+        """Return the best of several starts, each with its own random numbers."""
+        first = self.samples[0]
+        candidates = self._candidates(first, seed.spawn(self._n_starts))
+        candidates.sort(key=lambda each: each.merit, reverse=True)
+        if first.is_everything:
+            ends = [self._compiled(first, each, _LONG) for each in candidates]
+        else:
+            ends = [self._careful(each) for each in candidates[:N_FINALISTS]]
+        ends.sort(key=lambda each: each.merit, reverse=True)
+        best = ends[0]
+        for sample in self.samples[2:]:
+            if best.end is not None:
+                best = self._climb(sample, best, self.max_iter)
+        return SearchResult(best, np.array([each.log_likelihood for each in ends]))
+
+    @property
+    def _n_starts(self) -> int:
+        if self.n_components == 1:
+            return 1
+        n_rows, n_features = self.samples[0].points.shape
+        operations = N_STARTS * _SHORT * n_rows * self.n_components * n_features**2
+        return N_STARTS if operations < _EXPENSIVE else N_STARTS // 2
+
+    def _candidates(
+        self, sample: Sample, seeds: Sequence[np.random.SeedSequence]
+    ) -> list[Candidate]:
+        metric = metric_of(sample, self.problem.structure)
+        scaled = sample.points * metric
+
+        def candidate(seed: np.random.SeedSequence) -> Candidate:
+            rng = np.random.default_rng(seed)
+            assignment = self.initialization(
+                scaled, sample.weights, self.n_components, rng
+            )
+            start = start_from(
+                sample.points,
+                sample.weights,
+                assignment,
+                self.n_components,
+                self.problem.structure,
+                self.problem.floor,
+            )
+            fresh = Candidate(start, start, -np.inf)
+            return self._compiled(sample, fresh, _SHORT)
+
+        mapped: Iterator[Candidate]
+        if self.executor is None:
+            mapped = map(candidate, seeds)
+        else:
+            mapped = self.executor.map(candidate, seeds)
+        return list(mapped)
+
+    def _compiled(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
+        """Return where compiled EM leads, or the candidate with its end given up."""
+        if candidate.end is None:
+            return candidate
+        source = sample.source
+        run = compiled_kernels().short_run(
+            candidate.end,
+            self.problem.frame,
+            self.problem.floor,
+            source.take(np.arange(source.n_samples)),
+            source.weights,
+            min(n_iter, self.max_iter),
+            self.tol / 4,
         )
-        start = start_from(
-            sample.points, responsibilities, problem.structure, problem.floor
+        if run.parameters is None:
+            return Candidate(candidate.start, None, -np.inf)
+        mean = run.log_likelihoods[-1] / source.total_weight
+        return Candidate(candidate.start, run.parameters, mean)
+
+    def _careful(self, candidate: Candidate) -> Candidate:
+        """Return where a finalist ends on the second sample."""
+        if candidate.end is None:
+            return candidate
+        sample = self.samples[min(1, len(self.samples) - 1)]
+        return self._climb(sample, candidate, _FINALISTS_ITERATIONS)
+
+    def _climb(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
+        assert candidate.end is not None
+        problem = Problem(
+            sample.source,
+            self.problem.frame,
+            self.problem.structure,
+            self.problem.floor,
         )
-        run = EmRun(problem, as_start(start), tol, accelerate=accelerate)
-        run.advance(min(N_SHORT_ITERATIONS, max_iter), report)
-        runs.append(run)
-    runs.sort(key=merit, reverse=True)
-    for run in runs[:N_LONG_RUNS]:
-        run.advance(max_iter - run.iteration, report)
-    runs.sort(key=merit, reverse=True)
-    return SearchResult(runs[0], np.array([run.log_likelihood for run in runs]))
-
-
-def n_at_best(found: Sequence[SearchResult]) -> int:
-    """Return how many runs ended as high as the best one."""
-    if not found:
-        return 1
-    best = max(found, key=lambda each: each.merit).best
-    near = SAME_OPTIMUM * best.problem.source.total_weight
-    return sum(
-        int((np.abs(each.log_likelihoods - best.log_likelihood) <= near).sum())
-        for each in found
-    )
+        run = EmRun(problem, as_start(candidate.end), self.tol, accelerate=True)
+        run.advance(min(n_iter, self.max_iter), self.report)
+        mean = run.statistics.log_likelihood / sample.source.total_weight
+        if run.degenerate:
+            return Candidate(candidate.start, None, mean)
+        return Candidate(candidate.start, run.parameters, mean)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from gmm_engine.checkpoint import Checkpoint, resumed, take
 from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.em import EmRun, MStep, Problem, as_start, repaired
+from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.initialization import Initialization
-from gmm_engine.kernels.density import Parameters
 from gmm_engine.mixture import leave_frame
 from gmm_engine.results import (
     Diagnostic,
@@ -20,15 +21,18 @@ from gmm_engine.results import (
     IterationState,
 )
 from gmm_engine.search import (
+    SAME_OPTIMUM,
+    Found,
+    Search,
     SearchResult,
-    draw_sample,
+    draw_samples,
     first_within,
-    n_at_best,
-    search,
+    sample_sizes,
 )
 from gmm_engine.sources import ArraySource
 from gmm_engine.starts import floor_for, given_start, within_variances
 from gmm_engine.survey import Survey
+from gmm_engine.trajectory import Entry
 from gmm_engine.types import FloatArray
 
 OnIteration = Callable[[IterationState], object]
@@ -64,7 +68,7 @@ class FitTask:
         start = given_start(loose, initial, n_components)
         problem = self._problem(self._floor(within_variances(start.parameters)))
         run = self._run(problem, repaired(start, problem.floor))
-        return self._carry_on(run, 0, 1)
+        return self._go_on(run, 0, 1, Found.nothing())
 
     def from_search(
         self,
@@ -76,39 +80,50 @@ class FitTask:
         """Return the fit from the best start that a search finds."""
         first, *seeds = seed.spawn(n_init + 1)
         rng = np.random.default_rng(first)
-        sample = draw_sample(
-            self.source, self.seen.frame, rng, isotropic=self.structure.isotropic
-        )
-        within = first_within(sample, self.structure, n_components, rng)
+        k, d = n_components, self.source.n_features
+        n_parameters = k + k * d + self.structure.n_parameters(k, d)
+        sizes = sample_sizes(self.source.n_samples, n_parameters)
+        samples = draw_samples(self.source, self.seen.frame, sizes, rng)
+        within = first_within(samples[0], self.structure, n_components, rng)
         problem = self._problem(self._floor(within))
-        searched = Problem(
-            sample.source, problem.frame, problem.structure, problem.floor
-        )
         found: list[SearchResult] = []
-        for k, child in enumerate(seeds):
+        for number, child in enumerate(seeds):
+            looking = Search(
+                problem,
+                samples,
+                initialization,
+                n_components,
+                self.tol,
+                self.max_iter,
+                self.source.executor,
+                self._search_reporter(problem, number, n_init),
+            )
             try:
-                found.append(
-                    search(
-                        searched,
-                        sample,
-                        initialization,
-                        n_components,
-                        self.tol,
-                        self.max_iter,
-                        self.accelerate,
-                        np.random.default_rng(child),
-                        self._search_reporter(searched, k, n_init),
-                    )
-                )
+                found.append(looking.run(child))
             except _StoppedError as stopped:
                 run = self._run(problem, as_start(stopped.run.parameters))
-                return self._result(run, FitStatus.CANCELLED, found)
-        chosen = max(range(n_init), key=lambda k: found[k].merit)
+                return self._result(run, FitStatus.CANCELLED, Found.by(found))
+        chosen = max(range(n_init), key=lambda number: found[number].best.merit)
         best = found[chosen].best
-        if sample.is_everything:
-            return self._carry_on(best, chosen, n_init, found)
-        run = self._run(problem, as_start(best.parameters))
-        return self._carry_on(run, chosen, n_init, found)
+        is_small = samples[0].is_everything
+        # Few rows: once more from where it started, to show the way.
+        start = best.start if is_small or best.end is None else best.end
+        run = self._run(problem, as_start(start))
+        result = self._go_on(run, chosen, n_init, Found.by(found))
+        lost = best.log_likelihood - self._mean_in_frame(result)
+        if is_small and best.end is not None and lost > SAME_OPTIMUM:
+            if result.status is FitStatus.CANCELLED:
+                return result
+            # Extrapolation has led elsewhere than EM had.
+            run = self._run(problem, as_start(best.end))
+            return self._go_on(run, chosen, n_init, Found.by(found))
+        return result
+
+    def _mean_in_frame(self, result: FitResult) -> float:
+        return (
+            result.log_likelihood / self.source.total_weight
+            + self.seen.frame.log_volume
+        )
 
     def _problem(self, floor: FloatArray) -> Problem:
         return Problem(self.source, self.seen.frame, self.structure, floor)
@@ -130,31 +145,55 @@ class FitTask:
             if operations >= _OPERATIONS_BETWEEN_REPORTS:
                 operations = 0.0
                 state = self._state(
-                    *run.recorder.newest(), start, n_starts, phase="search"
+                    run.recorder.newest(), start, n_starts, phase="search"
                 )
                 if not self._goes_on(state):
                     raise _StoppedError(run)
 
         return report
 
-    def _carry_on(
+    def resume(self, checkpoint: Checkpoint) -> FitResult:
+        """Return the fit that a checkpoint was taken of, carried on to its end."""
+        if checkpoint.covariance_type != self.structure.name:
+            raise InvalidArgumentError(
+                f"expected resume with covariance_type={self.structure.name!r}; "
+                f"got {checkpoint.covariance_type!r}",
+                argument="resume",
+            )
+        run = resumed(checkpoint, self.source, self.tol)
+        numbers = checkpoint.numbers
+        found = Found(
+            checkpoint.arrays["start_log_likelihoods"], numbers["n_starts_at_best"]
+        )
+        return self._go_on(
+            run, numbers["start"], numbers["n_starts"], found, is_resumed=True
+        )
+
+    def _go_on(
         self,
         run: EmRun,
         start: int,
         n_starts: int,
-        found: Sequence[SearchResult] = (),
+        found: Found,
+        *,
+        is_resumed: bool = False,
     ) -> FitResult:
         """Return the result of EM carried on until it converges or has to stop."""
-        # What the search has already run on all the rows is part of this run.
-        for iteration, log_likelihood, parameters in run.recorder.entries():
-            state = self._state(iteration, log_likelihood, parameters, start, n_starts)
-            if not self._goes_on(state):
-                return self._result(run, FitStatus.CANCELLED, found)
-        while run.iteration < self.max_iter and not run.converged:
+        # What a resumed run begins with has been reported by the one it goes on from.
+        if is_resumed and self._can_go_on(run):
             run.step()
-            state = self._state(*run.recorder.newest(), start, n_starts)
+        while True:
+            state = self._state(
+                run.recorder.newest(),
+                start,
+                n_starts,
+                make_checkpoint=lambda: take(run, start, n_starts, *found),
+            )
             if not self._goes_on(state):
                 return self._result(run, FitStatus.CANCELLED, found)
+            if not self._can_go_on(run):
+                break
+            run.step()
         if run.degenerate:
             return self._result(run, FitStatus.DEGENERATE, found)
         if run.converged:
@@ -163,14 +202,15 @@ class FitTask:
 
     def _state(
         self,
-        iteration: int,
-        log_likelihood: float,
-        parameters: Parameters,
+        entry: Entry,
         start: int,
         n_starts: int,
+        *,
         phase: str = "full",
+        make_checkpoint: Callable[[], Checkpoint] | None = None,
     ) -> IterationState:
         frame = self.seen.frame
+        iteration, log_likelihood, parameters = entry
         return IterationState(
             iteration,
             start,
@@ -178,21 +218,20 @@ class FitTask:
             log_likelihood,
             phase,
             lambda: leave_frame(parameters, frame),
+            make_checkpoint,
         )
+
+    def _can_go_on(self, run: EmRun) -> bool:
+        return run.iteration < self.max_iter and not run.converged
 
     def _goes_on(self, state: IterationState) -> bool:
         return self.on_iteration is None or self.on_iteration(state) is not False
 
-    def _result(
-        self, run: EmRun, status: FitStatus, found: Sequence[SearchResult]
-    ) -> FitResult:
+    def _result(self, run: EmRun, status: FitStatus, found: Found) -> FitResult:
         constant = [
             Diagnostic(DiagnosticKind.CONSTANT_FEATURE, feature=int(j))
             for j in np.flatnonzero(self.seen.constant)
         ]
-        ended = np.concatenate(
-            [each.log_likelihoods for each in found] or [np.empty(0)]
-        )
         return FitResult(
             mixture=leave_frame(run.parameters, self.seen.frame),
             status=status,
@@ -203,6 +242,6 @@ class FitTask:
                 lambda parameters: leave_frame(parameters, self.seen.frame)
             ),
             diagnostics=tuple(constant + run.diagnostics()),
-            start_log_likelihoods=ended,
-            n_starts_at_best=n_at_best(found),
+            start_log_likelihoods=found.log_likelihoods - self.seen.frame.log_volume,
+            n_starts_at_best=found.n_at_best,
         )

@@ -921,3 +921,332 @@ def _find_largest(
             is_larger = row[t] > largest[t]
             labels[t] = k if is_larger else labels[t]
             largest[t] = row[t] if is_larger else largest[t]
+
+
+@compiled
+def _cholesky(matrix: FloatArray, n: int, factor: FloatArray) -> bool:
+    """Fill the lower triangular factor of matrix[:n, :n]; False if there is none."""
+    for j in range(n):
+        pivot = matrix[j, j]
+        for k in range(j):
+            pivot -= factor[j, k] * factor[j, k]
+        if not pivot > 1e-13 * matrix[j, j]:
+            return False
+        root = math.sqrt(pivot)
+        factor[j, j] = root
+        for i in range(j + 1, n):
+            entry = matrix[i, j]
+            for k in range(j):
+                entry -= factor[i, k] * factor[j, k]
+            factor[i, j] = entry / root
+    return True
+
+
+@compiled
+def _invert_lower(factor: FloatArray, n: int, inverse: FloatArray) -> float:
+    """Fill the inverse of a lower triangular matrix; returns ln of its determinant."""
+    log_determinant = 0.0
+    for j in range(n):
+        inverse[j, j] = 1.0 / factor[j, j]
+        log_determinant += math.log(inverse[j, j])
+        for i in range(j + 1, n):
+            entry = 0.0
+            for k in range(j, i):
+                entry -= factor[i, k] * inverse[k, j]
+            inverse[i, j] = entry / factor[i, i]
+    return log_determinant
+
+
+@compiled
+def _whiten_all(
+    kind: int,
+    n_features: int,
+    weights: FloatArray,
+    means: FloatArray,
+    covariances: FloatArray,
+    floor: FloatArray,
+    whitened_means: FloatArray,
+    whiteners: FloatArray,
+    log_constants: FloatArray,
+) -> bool:
+    """Prepare a density; False where a covariance is below the floor."""
+    n_components, padded = means.shape
+    constant = -0.5 * n_features * math.log(2 * math.pi)
+    for k in range(n_components):
+        log_constants[k] = math.log(weights[k]) + constant
+    whitened_means[:] = means
+    if kind in (FULL, POOLED):
+        factor = np.zeros((padded, padded))
+        margin = np.empty((n_features, n_features))
+        for k in range(len(covariances)):
+            margin[:] = covariances[k, :n_features, :n_features]
+            for i in range(n_features):
+                margin[i, i] -= floor[i]
+            if not _cholesky(margin, n_features, factor):
+                return False
+            if not _cholesky(covariances[k], n_features, factor):
+                return False
+            log_determinant = _invert_lower(factor, n_features, whiteners[k])
+            if kind == FULL:
+                log_constants[k] += log_determinant
+            else:
+                log_constants += log_determinant
+        if kind == POOLED:
+            for k in range(n_components):
+                for i in range(n_features):
+                    y = 0.0
+                    for j in range(i + 1):
+                        y += whiteners[0, i, j] * means[k, j]
+                    # Too far out for moments about the origin.
+                    if not abs(y) < 1e3:
+                        return False
+                    whitened_means[k, i] = y
+        return True
+    if kind == DIAGONAL:
+        for k in range(n_components):
+            for i in range(n_features):
+                if not covariances[k, 0, i] > floor[i]:
+                    return False
+                whiteners[k, 0, i] = 1.0 / math.sqrt(covariances[k, 0, i])
+                log_constants[k] += math.log(whiteners[k, 0, i])
+        return True
+    least = floor[:n_features].mean()
+    for k in range(n_components):
+        if not covariances[k, 0, 0] > least:
+            return False
+        whiteners[k, 0, 0] = 1.0 / math.sqrt(covariances[k, 0, 0])
+        log_constants[k] += n_features * math.log(whiteners[k, 0, 0])
+    return True
+
+
+@compiled
+def _sandwich(lower: FloatArray, matrix: FloatArray) -> FloatArray:
+    """lower @ matrix @ lower.T"""
+    n = len(lower)
+    half, out = np.zeros((n, n)), np.zeros((n, n))
+    for i in range(n):
+        for k in range(i + 1):
+            for j in range(n):
+                half[i, j] += lower[i, k] * matrix[k, j]
+    for i in range(n):
+        for j in range(n):
+            for k in range(j + 1):
+                out[i, j] += half[i, k] * lower[j, k]
+    return out
+
+
+@compiled
+def _maximize(
+    kind: int,
+    n_features: int,
+    counts: FloatArray,
+    first: FloatArray,
+    second: FloatArray,
+    whitened_means: FloatArray,
+    whiteners: FloatArray,
+    weights: FloatArray,
+    means: FloatArray,
+    covariances: FloatArray,
+) -> bool:
+    """M-step in place; False where a component has lost its rows."""
+    n_components = len(weights)
+    n = n_features
+    total = counts.sum()
+    for k in range(n_components):
+        if not counts[k] > 1e-10 * total:
+            return False
+        weights[k] = counts[k] / total
+    if kind == POOLED:
+        # Back from whitened coordinates: the inverse of a triangular matrix again.
+        unwhitener = np.zeros(whiteners[0].shape)
+        _invert_lower(whiteners[0], n, unwhitener)
+        pooled = np.zeros((n, n))
+        for i in range(n):
+            for j in range(i + 1):
+                s = second[0, i, j]
+                for k in range(n_components):
+                    nu_i, nu_j = whitened_means[k, i], whitened_means[k, j]
+                    f_i, f_j = first[k, i], first[k, j]
+                    s -= counts[k] * nu_i * nu_j + nu_i * f_j + f_i * nu_j
+                    s -= f_i * f_j / counts[k]
+                pooled[i, j] = pooled[j, i] = s / total
+        left = unwhitener[:n, :n].copy()
+        covariances[0, :n, :n] = _sandwich(left, pooled)
+        for k in range(n_components):
+            for i in range(n):
+                shift = 0.0
+                for j in range(i + 1):
+                    shift += left[i, j] * first[k, j]
+                means[k, i] += shift / counts[k]
+        return True
+    for k in range(n_components):
+        count = counts[k]
+        if kind == FULL:
+            for i in range(n):
+                for j in range(i + 1):
+                    s = second[k, i, j] - first[k, i] * first[k, j] / count
+                    covariances[k, i, j] = covariances[k, j, i] = s / count
+        elif kind == DIAGONAL:
+            for i in range(n):
+                s = second[k, 0, i] - first[k, i] * first[k, i] / count
+                covariances[k, 0, i] = s / count
+        else:
+            s = second[k, 0, 0]
+            for i in range(n):
+                s -= first[k, i] * first[k, i] / count
+            covariances[k, 0, 0] = s / (count * n)
+        for i in range(n):
+            means[k, i] += first[k, i] / count
+    return True
+
+
+@compiled
+def iterate(
+    kind: int,
+    tile: int,
+    rows: FloatArray,
+    row_weights: FloatArray,
+    center: FloatArray,
+    scale: FloatArray,
+    floor: FloatArray,
+    n_iter: int,
+    tol: float,
+    weights: FloatArray,
+    means: FloatArray,
+    covariances: FloatArray,
+    log_likelihoods: FloatArray,
+) -> int:
+    """EM in place, without leaving compiled code, until it gains less than tol.
+
+    Fills log_likelihoods (n_iter + 1,) and returns how many of them; -1 where a
+    component collapses or dies, which only the careful M-step can mend.
+    """
+    n_features = rows.shape[1]
+    whitened_means = means.copy()
+    whiteners = np.zeros(covariances.shape)
+    log_constants = np.empty(len(weights))
+    counts = np.empty(len(weights))
+    first, second = np.empty(means.shape), np.empty(covariances.shape)
+    total = float(len(rows)) if len(row_weights) == 0 else row_weights.sum()
+    for iteration in range(n_iter + 1):
+        if not _whiten_all(
+            kind,
+            n_features,
+            weights,
+            means,
+            covariances,
+            floor,
+            whitened_means,
+            whiteners,
+            log_constants,
+        ):
+            return -1
+        counts[:] = 0.0
+        first[:] = 0.0
+        second[:] = 0.0
+        log_likelihoods[iteration] = accumulate(
+            kind,
+            tile,
+            rows,
+            row_weights,
+            center,
+            scale,
+            whitened_means,
+            whiteners,
+            log_constants,
+            counts,
+            first,
+            second,
+        )
+        if iteration > 0:
+            gain = log_likelihoods[iteration] - log_likelihoods[iteration - 1]
+            if gain <= tol * total:
+                return iteration + 1
+        if iteration < n_iter and not _maximize(
+            kind,
+            n_features,
+            counts,
+            first,
+            second,
+            whitened_means,
+            whiteners,
+            weights,
+            means,
+            covariances,
+        ):
+            return -1
+    return n_iter + 1
+
+
+@compiled
+def _squared_distance(a: FloatArray, b: FloatArray) -> float:
+    total = 0.0
+    for i in range(len(a)):
+        total += (a[i] - b[i]) * (a[i] - b[i])
+    return total
+
+
+@compiled
+def _drawn(cumulative: FloatArray, uniform: float) -> int:
+    """An index with probability proportional to the steps of a cumulative sum."""
+    index = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+    return int(min(index, len(cumulative) - 1))
+
+
+@compiled
+def k_means(
+    points: FloatArray,
+    weights: FloatArray,
+    uniforms: FloatArray,
+    n_iter: int,
+    centers: FloatArray,
+    labels: IntArray,
+) -> int:
+    """k-means++ seeds from uniforms (K, candidates), then n_iter of Lloyd's steps.
+
+    Fills centers (K, D) and labels (n,); returns the number of distinct seeds found.
+    """
+    n_rows, n_features = points.shape
+    n_components, n_candidates = uniforms.shape
+    closest = np.full(n_rows, np.inf)
+    trial, best = np.empty(n_rows), np.empty(n_rows)
+    cumulative = np.cumsum(weights)
+    for k in range(n_components):
+        best_total, chosen = np.inf, -1
+        for c in range(n_candidates if k > 0 else 1):
+            candidate = _drawn(cumulative, uniforms[k, c])
+            total = 0.0
+            for t in range(n_rows):
+                distance = _squared_distance(points[t], points[candidate])
+                trial[t] = min(closest[t], distance)
+                total += weights[t] * trial[t]
+            if total < best_total:
+                best_total, chosen = total, candidate
+                best[:] = trial
+        centers[k] = points[chosen]
+        closest[:] = best
+        if best_total == 0.0:
+            if k + 1 < n_components:
+                return k + 1
+        else:
+            cumulative = np.cumsum(weights * closest)
+    counts = np.empty(n_components)
+    for iteration in range(n_iter + 1):
+        for t in range(n_rows):
+            nearest, label = np.inf, 0
+            for k in range(n_components):
+                distance = _squared_distance(points[t], centers[k])
+                if distance < nearest:
+                    nearest, label = distance, k
+            labels[t] = label
+        if iteration < n_iter:
+            moved = np.zeros(centers.shape)
+            counts[:] = 0.0
+            for t in range(n_rows):
+                counts[labels[t]] += weights[t]
+                for i in range(n_features):
+                    moved[labels[t], i] += weights[t] * points[t, i]
+            for k in range(n_components):
+                if counts[k] > 0:
+                    centers[k] = moved[k] / counts[k]
+    return int(n_components)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from gmm_engine.kernels.density import Density
@@ -13,13 +14,15 @@ if TYPE_CHECKING:
 
 def kernel_for(density: Density) -> Kernel:
     """Return the compiled kernels of a density."""
-    return _kernel_class()(density)
+    kernel: Kernel = compiled_kernels().Kernel(density)
+    return kernel
 
 
 @cache
-def _kernel_class() -> type[Kernel]:
+def compiled_kernels() -> ModuleType:
+    """Return `gmm_engine.kernels.fast`."""
     # numba takes a third of a second and 60 MB; whoever only imports the engine, to
     # name its types or to put a fit into a queue, should not pay that.
-    from gmm_engine.kernels.fast import Kernel
+    from gmm_engine.kernels import fast
 
-    return Kernel
+    return fast

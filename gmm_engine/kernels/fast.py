@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from gmm_engine.covariance import Moments
 from gmm_engine.covariance.full import lower_mask
+from gmm_engine.frame import Frame
 from gmm_engine.kernels import compiled
-from gmm_engine.kernels.density import Density
+from gmm_engine.kernels.density import Density, Parameters
 from gmm_engine.statistics import SufficientStatistics
 from gmm_engine.types import FloatArray, IntArray
 
@@ -43,6 +45,96 @@ class Sums:
             self.first + other.first,
             self.second + other.second,
         )
+
+
+def _padded(array: FloatArray, n_features: int, axes: tuple[int, ...]) -> FloatArray:
+    """Return a copy with zeros up to a multiple of four features along some axes."""
+    padded = -(-n_features // 4) * 4
+    shape = list(array.shape)
+    for axis in axes:
+        shape[axis] = padded
+    result = np.zeros(shape)
+    result[tuple(slice(n) for n in array.shape)] = array
+    return result
+
+
+class ShortRun(NamedTuple):
+    """Where a run in compiled code ended; None where a component collapsed."""
+
+    parameters: Parameters | None
+    log_likelihoods: FloatArray
+
+
+def short_run(
+    start: Parameters,
+    frame: Frame,
+    floor: FloatArray,
+    rows: FloatArray,
+    weights: FloatArray | None,
+    n_iter: int,
+    tol: float,
+) -> ShortRun:
+    """Return where plain EM leads in n_iter iterations, or until it gains below tol.
+
+    Log-likelihoods are in the frame. For few rows this is many times faster than
+    iterations one by one, and needs no lock of the interpreter.
+    """
+    structure, n_features = start.structure, start.n_features
+    kind = _KINDS[structure.moments]
+    third = start.covariances
+    if kind == compiled.POOLED:
+        third = third[None]
+    elif kind == compiled.DIAGONAL:
+        third = third[:, None, :]
+    elif kind == compiled.TRACE:
+        third = third[:, None, None]
+    axes = {compiled.DIAGONAL: (2,), compiled.TRACE: ()}.get(kind, (1, 2))
+    covariances = _padded(third, n_features, axes)
+    means = _padded(start.means, n_features, (1,))
+    mixing = start.weights.copy()
+    log_likelihoods = np.empty(n_iter + 1)
+    n_done = compiled.iterate(
+        kind,
+        _tile_for(n_features),
+        _read_only(rows),
+        _read_only(_NO_FLOATS if weights is None else weights),
+        _read_only(frame.center),
+        _read_only(frame.scale),
+        _read_only(_padded(floor, n_features, (0,))),
+        n_iter,
+        tol,
+        mixing,
+        means,
+        covariances,
+        log_likelihoods,
+    )
+    if n_done < 0:
+        return ShortRun(None, log_likelihoods[:0])
+    ended = covariances[tuple(slice(n) for n in third.shape)]
+    parameters = Parameters(
+        mixing,
+        np.ascontiguousarray(means[:, :n_features]),
+        np.ascontiguousarray(ended).reshape(start.covariances.shape),
+        structure,
+    )
+    return ShortRun(parameters, log_likelihoods[:n_done])
+
+
+def k_means(
+    points: FloatArray,
+    weights: FloatArray,
+    n_components: int,
+    n_iter: int,
+    rng: np.random.Generator,
+) -> tuple[IntArray, int]:
+    """Return labels by k-means++ and Lloyd's steps, and how many seeds are distinct."""
+    uniforms = rng.random((n_components, 2 + int(np.log(n_components))))
+    centers = np.empty((n_components, points.shape[1]))
+    labels = np.zeros(len(points), dtype=np.int64)
+    n_distinct = compiled.k_means(
+        _read_only(points), _read_only(weights), uniforms, n_iter, centers, labels
+    )
+    return labels, n_distinct
 
 
 class Kernel:
