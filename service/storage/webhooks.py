@@ -109,7 +109,9 @@ def _pending(record: bytes | None) -> Fit | None:
         return None
     if fit.webhook is None or fit.webhook.status is not WebhookState.PENDING:
         return None
-    return fit
+    # Not over: restored from a backup that caught it before its end, which will put
+    # it into the outbox again.
+    return fit if fit.status.is_final else None
 
 
 def _milliseconds(time: datetime) -> int:

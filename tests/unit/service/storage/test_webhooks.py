@@ -146,6 +146,17 @@ def test_an_expired_fit_leaves_the_outbox(outbox, ended, store_clients):
     assert store_clients.ordinary.dbsize() == 2  # the list and the events
 
 
+def test_a_fit_that_is_not_over_leaves_the_outbox_until_it_is(
+    fits, outbox, store_clients
+):
+    """A backup may have an entry of a fit that was not over when it was read."""
+    fits.add(a_fit(webhook=WEBHOOK))
+    store_clients.ordinary.zadd(KEYS.webhooks, {"f1": 0})
+    assert taken(outbox) == []
+    finished = fits.cancel("f1", later(9))
+    assert taken(outbox) == [finished]
+
+
 def test_an_unreadable_record_does_not_hold_the_others_up(outbox, ended, store_clients):
     ended("f1")
     readable = ended("f2")
