@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
 from threading import Condition
@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from gmm_engine import GaussianMixture
 from gmm_engine.types import FloatArray
+from service.domain.api_keys import ApiKey
 from service.domain.datasets import Dataset
 from service.domain.fits import (
     Failure,
@@ -21,12 +22,15 @@ from service.domain.fits import (
     FitState,
     Progress,
 )
+from service.domain.idempotency import Reservation
 from service.domain.models import FittedModel, Model, Trajectory
 from service.domain.pages import Page, PageRequest
 from service.errors import (
+    ApiKeyNotFoundError,
     DatasetNotFoundError,
     FitAlreadyFinishedError,
     FitNotFoundError,
+    IdTakenError,
     InvalidRequestError,
     ModelNotFoundError,
     StaleAttemptError,
@@ -96,6 +100,10 @@ class InMemoryModelRepository:
         self._found(model_id)
         del self._models[model_id]
 
+    @property
+    def ids(self) -> Set[str]:
+        return self._models.keys()
+
     def _found(self, model_id: str) -> FittedModel:
         if model_id not in self._models:
             raise ModelNotFoundError(model_id)
@@ -157,6 +165,26 @@ class InMemoryFitRepository:
     def with_status(self, status: FitState) -> Iterator[Fit]:
         return iter([fit for fit in self._fits.values() if fit.status is status])
 
+    def n_queued(self) -> int:
+        return len(list(self.with_status(FitState.QUEUED)))
+
+    def recent_seconds(self) -> Sequence[float]:
+        succeeded = [
+            (fit.finished_at, (fit.finished_at - fit.started_at).total_seconds())
+            for fit in self.with_status(FitState.SUCCEEDED)
+            if fit.started_at and fit.finished_at
+        ]
+        return [seconds for _, seconds in sorted(succeeded, reverse=True)[:20]]
+
+    def equal(self, content_hash: str) -> Fit | None:
+        for fit in reversed(self._fits.values()):
+            if content_hash in (fit.content_hash, fit.seedless_hash):
+                return fit if fit.is_reusable and self._has_its_model(fit) else None
+        return None
+
+    def _has_its_model(self, fit: Fit) -> bool:
+        return fit.model_id is None or fit.model_id in self._models.ids
+
     def events(
         self, fit_id: str, after: str, timeout_seconds: float
     ) -> Sequence[FitEvent]:
@@ -191,9 +219,91 @@ class InMemoryFitRepository:
         return fit
 
 
+class InMemoryApiKeyRepository:
+    """Implements `service.ports.ApiKeyRepository`."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, ApiKey] = {}
+        self._tenants: set[str] = set()
+        self._required = False
+        self.asked = 0
+        """How often somebody wanted to know anything."""
+
+    def add(self, key: ApiKey) -> None:
+        _require_new(key.id, self._keys)
+        self._keys[key.id] = key
+        self._tenants.add(key.tenant)
+        self._required = True
+
+    def find(self, key_id: str) -> ApiKey | None:
+        self.asked += 1
+        return self._keys.get(key_id)
+
+    def list(self) -> Sequence[ApiKey]:
+        return sorted(self._keys.values(), key=lambda key: (key.created_at, key.id))
+
+    def revoke(self, key_id: str, now: datetime) -> ApiKey:
+        if key_id not in self._keys:
+            raise ApiKeyNotFoundError(key_id)
+        self._keys[key_id] = self._keys[key_id].revoked(now)
+        return self._keys[key_id]
+
+    def are_required(self) -> bool:
+        self.asked += 1
+        return self._required
+
+    def stop_requiring(self) -> None:
+        self._required = False
+
+    def tenants(self) -> Sequence[str]:
+        return sorted(self._tenants)
+
+
+class InMemoryRequestCounts:
+    """Implements `service.ports.RequestCounts`, at a time that tests set."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.asked = 0
+        self.error: Exception | None = None
+        self._counts: dict[str, tuple[float, int]] = {}
+
+    def add(self, client: str, n_requests: int, seconds: int) -> tuple[int, float]:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        ends_at, counted = self._counts.get(client, (0.0, 0))
+        if self.now >= ends_at:
+            ends_at, counted = self.now + seconds, 0
+        self._counts[client] = ends_at, counted + n_requests
+        return counted + n_requests, ends_at - self.now
+
+
+class InMemoryIdempotencyRepository:
+    """Implements `service.ports.IdempotencyRepository`; holds end when told to."""
+
+    def __init__(self) -> None:
+        self._reservations: dict[str, Reservation] = {}
+        self._holders: dict[str, str] = {}
+
+    def reserve(self, reservation: Reservation) -> Reservation:
+        return self._reservations.setdefault(reservation.key, reservation)
+
+    def hold(self, key: str, holder: str) -> bool:
+        return self._holders.setdefault(key, holder) == holder
+
+    def remember(self, reservation: Reservation, holder: str) -> None:
+        if self._holders.get(reservation.key) == holder:
+            self._reservations[reservation.key] = reservation
+
+    def release(self, key: str, holder: str) -> None:
+        if self._holders.get(key) == holder:
+            del self._holders[key]
+
+
 def _require_new(record_id: str, records: dict[str, Any]) -> None:
     if record_id in records:
-        raise ValueError(f"expected a new id, but {record_id!r} exists")
+        raise IdTakenError(f"There is a {record_id!r} already.")
 
 
 def _page(items: list[Item], page: PageRequest) -> Page[Item]:
