@@ -47,6 +47,8 @@ WRITABLE: tuple[str, ...] = (
 )
 
 
+_NO_WORKBOOKS = "Excel workbooks are not read; save the sheet as CSV"
+
 _READERS: dict[str, Callable[[BinaryIO, str, TableLimits], Table]] = {
     "text/csv": csv_format.read,
     "application/x-npy": lambda body, _, limits: npy_format.read(body, limits),
@@ -113,6 +115,10 @@ def _unsupported(media_type: str) -> str:
         "--data-binary @file)",
         "multipart/form-data": "Content-Type is that of a web form; send the file "
         "itself as the body (with curl: --data-binary @file)",
+        "application/vnd.ms-excel": _NO_WORKBOOKS,
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": (
+            _NO_WORKBOOKS
+        ),
         "application/vnd.apache.arrow.file": "Arrow files are not read; send the "
         "stream format",
     }.get(media_type, f"Content-Type {shown(media_type)} cannot be read as a table")

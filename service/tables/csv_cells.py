@@ -51,7 +51,7 @@ def cell_mistake(cell: str, row: int, line: int, column: int) -> Mistake | None:
     where = row_place(row, line)
     if is_missing(cell):
         sign = f"is {shown(cell)}" if cell.strip() else "is empty"
-        detail = f"{where}, column {column} {sign}: {FILL_IN}."
+        detail = f"{where}, column {column} {sign}, but {FILL_IN}."
         return Mistake(Place(detail, row=row, column=column), is_missing=True)
     try:
         if math.isfinite(strict_float(cell)):

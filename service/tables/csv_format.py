@@ -23,7 +23,7 @@ from service.tables.arrow_library import pa
 from service.tables.blocks import columns_of, row_blocks
 from service.tables.csv_cells import cell_mistake, row_place, strict_float
 from service.tables.csv_encoding import utf8
-from service.tables.csv_layout import Layout, layout_of
+from service.tables.csv_layout import Layout, joined_lines, layout_of
 from service.tables.limits import TableLimits
 from service.tables.mistakes import MAX_PLACES, Mistake, no_numbers, table_error
 
@@ -38,7 +38,7 @@ def read(stream: BinaryIO, content_type: str, limits: TableLimits) -> Table:
     if rows is None:
         rows = _read_carefully(body, layout, limits)
     if len(rows) == 0:
-        raise no_numbers("rows")
+        raise no_numbers("rows", advice=joined_lines(body))
     return Table(rows, layout.names)
 
 

@@ -7,8 +7,8 @@ What RFC 4180 leaves open is decided here, and refused where it is ambiguous:
 - the first line is a header when none of its cells is a number, unless the
   Content-Type says header=present or header=absent. A header of numbers only, as
   pandas writes for unnamed columns, has to be announced;
-- there are no comments, and an unnamed first column (row names of pandas and R) is
-  refused rather than taken for a feature.
+- there are no comments, no line for Excel (sep=;), and an unnamed first column (row
+  names of pandas and R) is refused rather than taken for a feature.
 """
 
 from __future__ import annotations
@@ -59,13 +59,29 @@ def layout_of(body: bytes, content_type: str, limits: TableLimits) -> Layout:
             f"Line {n_line} begins with '#', but CSV has no comments; remove such "
             "lines (numpy.savetxt writes none with comments='')."
         )
+    if re.fullmatch(r'"?sep=.?"?\s*', line, re.IGNORECASE):
+        raise MalformedBodyError(
+            f"Line {n_line} is {shown(line.strip())}, which only Excel understands; "
+            "remove that line. Commas, semicolons and tabs are recognized without it."
+        )
     delimiter = _delimiter(body[blank : blank + _SAMPLE_BYTES])
     # Before the line is split: a line may have millions of cells.
     limits.check_columns(_QUOTED.sub("", line).count(delimiter) + 1)
-    cells = _split(line, delimiter, n_line)
-    if not _is_header(cells, parameter(content_type, "header"), n_line):
+    joined = joined_lines(body)
+    cells = _split(line, delimiter, n_line, joined)
+    if not _is_header(cells, parameter(content_type, "header"), n_line, joined):
         return Layout(delimiter, None, len(cells), 0, blank)
     return Layout(delimiter, checked_names(cells, limits), len(cells), n_line, end)
+
+
+def joined_lines(body: bytes) -> str:
+    """Return advice for a file that cannot be read and is a single line, else ""."""
+    if count_lines(body.strip()) > 1:
+        return ""
+    return (
+        " The file is a single line; if it should be more, send it with curl's "
+        "--data-binary, because -d takes the line breaks out."
+    )
 
 
 def _match_end(pattern: re.Pattern[bytes], body: bytes, start: int) -> int:
@@ -92,18 +108,20 @@ def _delimiter(sample: bytes) -> str:
     return (steady or seen or [","])[0]
 
 
-def _split(line: str, delimiter: str, n_line: int) -> list[str]:
+def _split(line: str, delimiter: str, n_line: int, joined: str) -> list[str]:
     try:
         cells = next(csv.reader([line], delimiter=delimiter, strict=True))
     except csv.Error as error:
         raise MalformedBodyError(
             f"Line {n_line} is not right CSV: {error}. Close every quote on its line "
-            'and write a quote inside quotes twice ("").'
+            f'and write a quote inside quotes twice ("").{joined}'
         ) from error
     return [cell.strip() for cell in cells]
 
 
-def _is_header(cells: list[str], declared: str | None, n_line: int) -> bool:
+def _is_header(
+    cells: list[str], declared: str | None, n_line: int, joined: str
+) -> bool:
     if declared == "absent":
         return False
     if cells[0] == "" and len(cells) > 1 and any(cells):
@@ -121,7 +139,7 @@ def _is_header(cells: list[str], declared: str | None, n_line: int) -> bool:
         detail = (
             f"Line {n_line} has numbers as well as text ({shown(words[0])}). If it is "
             "a header, send Content-Type: text/csv; header=present. If not, send "
-            "columns of numbers only."
+            f"columns of numbers only.{joined}"
         )
         raise InvalidTableError(
             detail, [Place(detail, row=1, column=cells.index(words[0]) + 1)]

@@ -125,5 +125,5 @@ def _problem_of(cell: object) -> str | None:
             finite = False
         return None if finite else "not a finite 64-bit float; send a smaller number"
     if cell is None:
-        return f"null: {FILL_IN}"
+        return f"null, but {FILL_IN}"
     return f"{_kind(cell)}; send a number"

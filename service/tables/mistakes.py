@@ -45,9 +45,11 @@ def table_error(mistakes: Iterable[Mistake]) -> InvalidTableError:
     return error(detail, [mistake.place for mistake in found[:MAX_PLACES]])
 
 
-def no_numbers(what: str, pointer: str | None = None) -> InvalidTableError:
+def no_numbers(
+    what: str, pointer: str | None = None, advice: str = ""
+) -> InvalidTableError:
     """Return the error for a table without rows or without columns."""
-    detail = f"The table has no {what}; send at least one."
+    detail = f"The table has no {what}; send at least one.{advice}"
     return InvalidTableError(detail, [Place(detail, pointer)])
 
 
@@ -118,7 +120,7 @@ def _not_finite_cell(number: float, row: int, column: int) -> Mistake:
     row, column = row + 1, column + 1
     place = f"Row {row}, column {column}"
     if np.isnan(number):
-        detail = f"{place} is NaN or null: {FILL_IN}."
+        detail = f"{place} is NaN or null, but {FILL_IN}."
         return Mistake(Place(detail, row=row, column=column), is_missing=True)
     detail = f"{place} is infinite; send finite numbers only."
     return Mistake(Place(detail, row=row, column=column))

@@ -144,7 +144,7 @@ def test_too_small_a_number_is_zero():
 def test_a_missing_value_is_refused_with_its_place(cell):
     error = refusal(MissingValuesError, f"a,b\n1,2\n{cell},4\n", CSV)
     assert places(error) == [(2, 1)]
-    assert "missing values are not supported" in error.detail
+    assert ", but missing values are not supported" in error.detail
 
 
 def test_a_first_row_with_a_missing_value_is_not_a_header():
@@ -224,6 +224,23 @@ def test_a_doubtful_header_is_refused(text, column, advice):
     error = refusal(InvalidTableError, text, CSV)
     assert error.places[0].column == column
     assert advice in error.detail
+
+
+@pytest.mark.parametrize("text", ["x,y1,23,4", '"x","y"1,23,4', "x|y1|23|4"])
+def test_a_file_without_line_breaks_is_refused_with_the_way_curl_keeps_them(text):
+    with pytest.raises(ServiceError, match="--data-binary"):
+        read(text, CSV)
+
+
+def test_a_wrong_line_among_others_is_not_blamed_on_curl():
+    error = refusal(InvalidTableError, "x,1\n1,2\n", CSV)
+    assert "--data-binary" not in error.detail
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=,", '"sep=;"', "sep=\t"])
+def test_the_separator_line_of_excel_is_refused_with_advice(first):
+    error = refusal(MalformedBodyError, f"{first}\r\nx;y\r\n1;2\r\n", CSV)
+    assert "remove that line" in error.detail
 
 
 def test_comments_are_refused():
