@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.domain.models import Model
 from service.errors import DatasetNotFoundError, NoTrajectoryError
 from service.ports import AnimationRenderer, DatasetRepository, ModelRepository
 
@@ -26,16 +25,11 @@ class RenderingService:
                 f"Model {model_id!r} was not fitted here, so there is no training to "
                 "show; fit a dataset and ask for the animation of its model."
             )
-        rows = self.datasets.rows(_dataset_id(self.datasets, model))
+        try:
+            rows = self.datasets.rows(model.provenance.dataset_id)
+        except DatasetNotFoundError as error:
+            raise NoTrajectoryError(
+                f"The dataset of model {model_id!r} is gone, so its training cannot be "
+                "shown any more; upload the data and fit again."
+            ) from error
         return self.animation_renderer.render(trajectory, rows, model.columns)
-
-
-def _dataset_id(datasets: DatasetRepository, model: Model) -> str:
-    assert model.provenance is not None
-    try:
-        return datasets.get(model.provenance.dataset_id).id
-    except DatasetNotFoundError as error:
-        raise NoTrajectoryError(
-            f"The dataset of model {model.id!r} is gone, so its training cannot be "
-            "shown any more; upload the data and fit again."
-        ) from error
