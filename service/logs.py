@@ -52,7 +52,10 @@ def configure_logging(log_format: str, log_level: str) -> None:
 def _renderers(log_format: str) -> list[Processor]:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if log_format == "json":
-        tracebacks = structlog.processors.dict_tracebacks
+        # Without local variables: some of them are secrets.
+        tracebacks = structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        )
         return [remove, tracebacks, structlog.processors.JSONRenderer(), _mask_keys]
     console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     return [remove, console, _mask_keys]

@@ -25,17 +25,25 @@ PREFIX = "GMM_"
 _FOREIGN_PREFIX = "GMM_TEST_"
 # Beside what is run: a clone has its own data, and removing it removes them.
 _STATE_DIR = Path("state")
-# May hold a password, so a message must not repeat them.
-_SECRET = ("redis_url", "webhook_secret")
 
 
 class SettingsError(Exception):
     """A setting cannot be used; the message names its variable."""
 
 
-def _setting(default: Value, meaning: str, *checks: Callable[[Any], Any]) -> Value:
+def _setting(
+    default: Value,
+    meaning: str,
+    *checks: Callable[[Any], Any],
+    is_secret: bool = False,
+) -> Value:
     # `field` is typed as returning the default; the cast of it is what we want.
-    return field(default=default, metadata={"meaning": meaning, "checks": checks})
+    return field(
+        default=default,
+        # A secret is in no representation and in no message.
+        repr=not is_secret,
+        metadata={"meaning": meaning, "checks": checks},
+    )
 
 
 def _at_least(least: float) -> Callable[[Any], Any]:
@@ -95,6 +103,7 @@ class Settings:
         None,
         "Store to use, `redis://host:6379/0`; empty: an embedded one is started.",
         _store_url,
+        is_secret=True,  # it may hold a password
     )
     state_dir: Path = _setting(  # noqa: RUF009 (a field, as all of these)
         _STATE_DIR,
@@ -195,6 +204,7 @@ class Settings:
         "Switches webhooks on and signs them: `whsec_…`; two with a comma between "
         "them while one replaces the other.",
         _webhook_secrets,
+        is_secret=True,
     )
     webhook_ports: str = _setting(
         "443", "Ports that webhooks may go to, with commas between them.", _ports
@@ -280,7 +290,7 @@ def _read(name: str) -> Any:
     except EnvError as error:
         # environs: 'Environment variable "X" invalid: ['Not a valid integer.']'
         reason = str(error).partition(" invalid: ")[2].strip("[]'\"") or str(error)
-        shown = "" if name in _SECRET else f" is {os.environ[variable]!r}"
+        shown = f" is {os.environ[variable]!r}" if declared.repr else ""
         raise SettingsError(f"{variable}{shown}: {reason}") from error
 
 
