@@ -20,13 +20,16 @@ from service.storage.api_keys import RedisApiKeyRepository
 from service.storage.connection import StoreClients
 from service.storage.datasets import RedisDatasetRepository
 from service.storage.fits import RedisFitRepository
+from service.storage.idempotency import RedisIdempotencyRepository
 from service.storage.models import RedisModelRepository
 from service.storage.rate_limits import RedisRequestCounts
 from service.storage.webhooks import RedisWebhookOutbox
 from service.use_cases.api_keys import ApiKeyService, Gatekeeper
 from service.use_cases.datasets import DatasetService
 from service.use_cases.fits import FitService
+from service.use_cases.idempotency import IdempotencyService
 from service.use_cases.models import ModelService
+from service.use_cases.queueing import QueueLimits
 from service.use_cases.rate_limits import RateLimiter
 from service.use_cases.renderings import RenderingService
 from service.use_cases.running import FitRunner
@@ -85,6 +88,7 @@ class Wiring:
             tenant,
             _ttl(settings.fit_ttl_seconds),
             _ttl(settings.model_ttl_seconds),
+            _ttl(settings.trajectory_ttl_seconds),
         )
 
     def outbox_for(self, tenant: str) -> WebhookOutbox:
@@ -115,8 +119,12 @@ class Wiring:
 
     def _wire(self, tenant: str) -> Services:
         datasets, fits = self._datasets(tenant), self.fits_for(tenant)
+        settings = self.settings
         models = RedisModelRepository(
-            self.clients, tenant, _ttl(self.settings.model_ttl_seconds)
+            self.clients,
+            tenant,
+            _ttl(settings.model_ttl_seconds),
+            _ttl(settings.trajectory_ttl_seconds),
         )
         queue = RqFitQueue(self.clients.ordinary, tenant)
         return Services(
@@ -129,9 +137,23 @@ class Wiring:
                 new_seed,
                 utc_now,
                 is_stopping=self.stopping.is_set,
+                limits=QueueLimits(
+                    of_all=settings.max_queued_fits,
+                    of_tenant=settings.max_queued_fits_per_tenant,
+                ),
             ),
             models=ModelService(models, new_id, utc_now),
             renderings=RenderingService(models, datasets, LateAnimation()),
+            idempotency=IdempotencyService(self._reservations(tenant), new_id),
+        )
+
+    def _reservations(self, tenant: str) -> RedisIdempotencyRepository:
+        return RedisIdempotencyRepository(
+            self.clients,
+            utc_now,
+            tenant,
+            timedelta(seconds=self.settings.idempotency_ttl_seconds),
+            self.settings.max_idempotency_keys,
         )
 
     def _datasets(self, tenant: str) -> RedisDatasetRepository:

@@ -169,7 +169,7 @@ class RateLimitedError(ServiceError):
             f"{math.ceil(retry_after_seconds)} seconds."
         )
         self.limit = limit
-        self.retry_after_seconds = retry_after_seconds
+        self.retry_after_seconds: float = retry_after_seconds
 
 
 class InvalidIdempotencyKeyError(ServiceError):
@@ -203,7 +203,7 @@ class RequestInProgressError(ServiceError):
         )
 
 
-class IdTakenError(ServiceError, ValueError):
+class IdTakenError(ServiceError):
     """There is something of that kind with that id already."""
 
     status, code, title = 409, "id-taken", "Id taken"

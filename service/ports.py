@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from gmm_engine import GaussianMixture
+from gmm_engine import Checkpoint, GaussianMixture
 from gmm_engine.types import FloatArray
 from service.domain.api_keys import ApiKey
 from service.domain.datasets import Dataset
@@ -54,12 +54,23 @@ class FitRepository(Protocol):
         """
 
     def report(
-        self, fit: Fit, progress: Progress, events: Sequence[dict[str, object]]
+        self,
+        fit: Fit,
+        progress: Progress,
+        events: Sequence[dict[str, object]],
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         """Store progress and append iteration events, unless the attempt is stale.
 
+        A checkpoint replaces the one before; it goes with the fit's end.
         Raises StaleAttemptError when a newer attempt exists or the fit is final:
         that is also how a running fit learns that it was cancelled.
+        """
+
+    def checkpoint(self, fit_id: str) -> Checkpoint | None:
+        """Return where EM stood, or None when no attempt came so far.
+
+        Raises CorruptValueError when nothing can go on from it.
         """
 
     def succeed(self, fit: Fit, fitted: FittedModel, now: datetime) -> Fit:
@@ -102,7 +113,7 @@ class FitQueue(Protocol):
     def withdraw(self, fit_id: str) -> None:
         """Take a fit out of the queue, and stop the work-horse that computes it."""
 
-    def waiting(self) -> Sequence[str]:
+    def waiting_ids(self) -> Sequence[str]:
         """Return the ids of the fits that wait, of all tenants, the next first."""
 
     def n_workers(self) -> int: ...

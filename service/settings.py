@@ -199,6 +199,25 @@ class Settings:
     model_ttl_seconds: int = _setting(
         0, "How long a model is kept; 0: until it is deleted.", _at_least(0)
     )
+    trajectory_ttl_seconds: int = _setting(
+        0,
+        "How long the training of a model can be shown; 0: as long as it is kept.",
+        _at_least(0),
+    )
+    idempotency_ttl_seconds: int = _setting(
+        86_400, "How long an `Idempotency-Key` is remembered.", _at_least(1)
+    )
+    max_idempotency_keys: int = _setting(
+        10_000,
+        "Most keys of a tenant that are remembered; the oldest are forgotten.",
+        _at_least(1),
+    )
+    max_queued_fits: int = _setting(
+        1_000, "Most fits that wait for a worker; 0: no limit.", _at_least(0)
+    )
+    max_queued_fits_per_tenant: int = _setting(
+        500, "Most of them that are of one tenant; 0: no limit.", _at_least(0)
+    )
     webhook_secret: str | None = _setting(
         None,
         "Switches webhooks on and signs them: `whsec_…`; two with a comma between "

@@ -10,7 +10,7 @@ from datetime import datetime
 from threading import Condition
 from typing import Any, TypeVar
 
-from gmm_engine import GaussianMixture
+from gmm_engine import Checkpoint, GaussianMixture
 from gmm_engine.types import FloatArray
 from service.domain.api_keys import ApiKey
 from service.domain.datasets import Dataset
@@ -117,6 +117,7 @@ class InMemoryFitRepository:
         self._models = models or InMemoryModelRepository()
         self._fits: dict[str, Fit] = {}
         self._events: dict[str, list[FitEvent]] = {}
+        self._checkpoints: dict[str, Checkpoint] = {}
         self._changed = Condition()
 
     def add(self, fit: Fit) -> None:
@@ -138,13 +139,22 @@ class InMemoryFitRepository:
         return self._store(fit.started(now), [(FitEventKind.STATUS, {})])
 
     def report(
-        self, fit: Fit, progress: Progress, events: Sequence[dict[str, object]]
+        self,
+        fit: Fit,
+        progress: Progress,
+        events: Sequence[dict[str, object]],
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         current = self._newest(fit)
         self._store(
             replace(current, progress=progress),
             [(FitEventKind.ITERATION, event) for event in events],
         )
+        if checkpoint is not None:
+            self._checkpoints[fit.id] = checkpoint
+
+    def checkpoint(self, fit_id: str) -> Checkpoint | None:
+        return self._checkpoints.get(fit_id)
 
     def succeed(self, fit: Fit, fitted: FittedModel, now: datetime) -> Fit:
         current = self._newest(fit)
@@ -212,6 +222,8 @@ class InMemoryFitRepository:
     ) -> Fit:
         with self._changed:
             self._fits[fit.id] = fit
+            if fit.status.is_final:
+                self._checkpoints.pop(fit.id, None)
             stream = self._events.setdefault(fit.id, [])
             for kind, payload in events:
                 stream.append(FitEvent(f"{len(stream) + 1}-0", kind, payload))

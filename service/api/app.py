@@ -16,6 +16,7 @@ from service.api.events import EventStreams
 from service.api.fits import fits_blueprint
 from service.api.headers import register_security_headers
 from service.api.health import health_blueprint
+from service.api.idempotency import register_idempotency
 from service.api.json import OrjsonProvider
 from service.api.metrics import RequestMetrics, metrics_blueprint
 from service.api.models import models_blueprint
@@ -53,6 +54,7 @@ def create_app(
     register_security_headers(app)
     register_access(app, access)
     register_drains(app, options)
+    register_idempotency(app)
     register_problem_handlers(app)
 
     api = Api(app)

@@ -74,7 +74,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
             described = deepcopy(getattr(view, "_apidoc", {}))
             manual = described.setdefault("manual_doc", {})
+            parameters = [*kwargs.get("parameters", ()), *manual.get("parameters", ())]
             described["manual_doc"] = deepupdate(manual, kwargs)
+            if parameters:
+                described["manual_doc"]["parameters"] = parameters
             view._apidoc = described  # type: ignore[attr-defined]
             return view
 

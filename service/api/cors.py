@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from flask import Flask, Response, request
 
 _READABLE = (
-    "Location, Link, ETag, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id"
+    "Location, Link, ETag, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, "
+    "Idempotency-Replayed"
 )
 _SENDABLE = (
     "Accept, Authorization, Content-Encoding, Content-Type, Idempotency-Key, "

@@ -9,6 +9,7 @@ from typing import Any
 from flask import url_for
 
 from service.api.blueprint import Blueprint
+from service.api.idempotency import REPLAYED, idempotent
 from service.api.options import ApiOptions
 from service.api.pages import page_request, with_link
 from service.api.schemas.datasets import (
@@ -40,16 +41,20 @@ def datasets_blueprint(
     @datasets.post("")
     @datasets.problems(507)
     @datasets.upload(dataset_request_schema(options), DATASET_REQUEST_EXAMPLE)
+    @idempotent(datasets, services, options)
     @datasets.response(
         201,
         DatasetSchema,
         description="Stored.",
-        headers=["Location"],
+        headers=["Location", REPLAYED],
         example=DATASET_EXAMPLE,
     )
-    def create_dataset(upload: dict[str, Any]) -> tuple[Dataset, Headers]:
+    def create_dataset(
+        upload: dict[str, Any], new_id: str | None
+    ) -> tuple[Dataset, Headers]:
         """Store a table of numbers."""
-        dataset = services().datasets.create(_table(upload), upload.get("name"))
+        name = upload.get("name")
+        dataset = services().datasets.create(_table(upload), name, new_id)
         location = url_for("datasets.show_dataset", dataset_id=dataset.id)
         return dataset, {"Location": location}
 
@@ -70,11 +75,11 @@ def datasets_blueprint(
         return services().datasets.get(dataset_id)
 
     @datasets.delete("/<id:dataset_id>")
-    @datasets.problems(404)
+    @datasets.problems(404, 409)
     @datasets.response(204, description="Deleted.")
     def delete_dataset(dataset_id: str) -> None:
-        """Delete a dataset; the models fitted to it stay."""
-        services().datasets.delete(dataset_id)
+        """Delete a dataset that no fit waits for; the models fitted to it stay."""
+        services().delete_dataset(dataset_id)
 
     return datasets
 

@@ -84,6 +84,25 @@ class Number(fields.Float):
         return float(text) if _DECIMAL.fullmatch(text) else text
 
 
+class Flag(fields.Boolean):
+    """True or false, in these words."""
+
+    def _deserialize(
+        self,
+        value: Any,
+        attr: str | None,
+        data: Mapping[str, Any] | None,
+        **kwargs: Any,
+    ) -> bool:
+        if type(value) is not bool:
+            raise ValidationError(f"{attr} is {shown(value)}; give true or false.")
+        return value
+
+    @staticmethod
+    def from_text(text: str) -> object:
+        return {"true": True, "false": False}.get(text, text)
+
+
 class Choice(fields.String):
     """One of a few words."""
 

@@ -11,6 +11,7 @@ from flask import Response, request, url_for
 
 from service.api.blueprint import Blueprint
 from service.api.events import END_ID, EVENT_STREAM, EventStreams, encode_events
+from service.api.idempotency import REPLAYED, idempotent
 from service.api.options import ApiOptions
 from service.api.pages import page_request, with_link
 from service.api.schemas.fits import (
@@ -51,19 +52,31 @@ def fits_blueprint(
     waiting = threading.BoundedSemaphore(options.max_waiting)
 
     @fits.post("")
-    @fits.problems(404, 507)
+    @fits.problems(404, 429, 507)
     @fits.upload(fit_request_schema(options), FIT_REQUEST_EXAMPLE)
+    @idempotent(fits, services, options)
     @fits.response(
         202,
         FitSchema,
         description="Accepted; a worker runs it.",
-        headers=["Location"],
+        headers=["Location", REPLAYED],
         example=FIT_EXAMPLE,
     )
-    def submit_fit(upload: dict[str, Any]) -> tuple[Fit, Headers]:
+    @fits.response(
+        200,
+        FitSchema,
+        description="With `reuse`: an equal fit that there was before.",
+        headers=["Location", REPLAYED],
+    )
+    def submit_fit(
+        upload: dict[str, Any], new_id: str | None
+    ) -> tuple[Fit, int, Headers]:
         """Accept a fit and answer at once; a worker runs it."""
-        fit = services().submit_fit(upload.pop("data", None), upload)
-        return fit, {"Location": url_for("fits.show_fit", fit_id=fit.id)}
+        table, reuse = upload.pop("data", None), upload.pop("reuse", False)
+        fit = services().equal_fit(table, upload) if reuse else None
+        status = 202 if fit is None or fit.id == new_id else 200
+        fit = fit or services().submit_fit(table, upload, new_id)
+        return fit, status, {"Location": url_for("fits.show_fit", fit_id=fit.id)}
 
     @fits.get("")
     @fits.arguments(page_request_schema(options), location="query")

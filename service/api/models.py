@@ -8,6 +8,7 @@ from typing import Any
 from flask import url_for
 
 from service.api.blueprint import Blueprint
+from service.api.idempotency import REPLAYED, idempotent
 from service.api.options import ApiOptions
 from service.api.pages import page_request, with_link
 from service.api.schemas.models import (
@@ -40,17 +41,20 @@ def models_blueprint(
     @models.post("")
     @models.problems(507)
     @models.arguments(ModelRequestSchema, example=MODEL_REQUEST_EXAMPLE)
+    @idempotent(models, services, options)
     @models.response(
         201,
         ModelSchema,
         description="Stored.",
-        headers=["Location"],
+        headers=["Location", REPLAYED],
         example=MODEL_EXAMPLE,
     )
-    def create_model(body: dict[str, Any]) -> tuple[FittedModel, Headers]:
+    def create_model(
+        body: dict[str, Any], new_id: str | None
+    ) -> tuple[FittedModel, Headers]:
         """Store a mixture of given parameters; no fit is needed."""
         name = body.pop("name", None)
-        fitted = services().models.create(Parameters(**body), name)
+        fitted = services().models.create(Parameters(**body), name, new_id)
         location = url_for("models.show_model", model_id=fitted.model.id)
         return fitted, {"Location": location}
 

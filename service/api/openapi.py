@@ -65,6 +65,7 @@ _HEADERS = {
     "WWW-Authenticate": "How to send a key.",
     "Location": "Where the new thing is.",
     "Link": 'The next page, as `<…>; rel="next"`.',
+    "Idempotency-Replayed": "`true`: the answer to this Idempotency-Key, as before.",
     "Retry-After": "Seconds after which to try again.",
     "ETag": "Names this version, for If-None-Match.",
     "Cache-Control": "How long the answer may be kept.",
@@ -210,6 +211,7 @@ def _parameter_schema(field: fields.Field[Any]) -> dict[str, Any]:
     description = metadata.pop("description", None)
     numeric = "integer" if isinstance(field, fields.Integer) else "number"
     kind = numeric if isinstance(field, fields.Integer | fields.Float) else "string"
+    kind = "boolean" if isinstance(field, fields.Boolean) else kind
     document: dict[str, Any] = {"schema": {"type": kind} | metadata}
     return document | ({"description": description} if description else {})
 

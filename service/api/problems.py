@@ -21,7 +21,6 @@ from service.errors import (
     NotAuthenticatedError,
     NotFoundError,
     Place,
-    RateLimitedError,
     ServiceError,
     TooLargeError,
     UnsupportedMediaTypeError,
@@ -120,6 +119,8 @@ def _problem(error: ServiceError, status: int | None = None) -> Response:
     response.mimetype = PROBLEM_JSON
     if status in _RETRY_AFTER_SECONDS:
         response.headers["Retry-After"] = _RETRY_AFTER_SECONDS[status]
+    if error.retry_after_seconds is not None:
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after_seconds))
     response.headers.update(_headers(error))
     return response
 
@@ -134,8 +135,6 @@ def _headers(error: ServiceError) -> dict[str, str]:
         case MissingScopeError():
             wanted = f'error="insufficient_scope", scope="{error.scope}"'
             return {"WWW-Authenticate": f"{_CHALLENGE}, {wanted}"}
-        case RateLimitedError():
-            return {"Retry-After": str(math.ceil(error.retry_after_seconds))}
     return {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -76,8 +76,20 @@ class Fit:
     error: Failure | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    content_hash: str | None = None
+    """Equal for fits that give the same model (`content_hashes`)."""
+    seedless_hash: str | None = None
+    """The same, but for the seed."""
     webhook: Webhook | None = None
     """Not of the request: an equal fit may be told elsewhere."""
+
+    queue_position: int | None = field(default=None, compare=False)
+    """Its place among those that wait, 1 for the next; of a moment, never stored."""
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether an equal request may be answered with this fit."""
+        return self.status not in (FitState.FAILED, FitState.CANCELLED)
 
     def started(self, now: datetime) -> Fit:
         return replace(

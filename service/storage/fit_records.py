@@ -27,7 +27,9 @@ _EVENT_ID = re.compile(r"(\d{1,19})(-\d{1,19})?", re.ASCII)
 
 
 def encode_fit(fit: Fit) -> bytes:
-    return encode_record(asdict(fit))
+    fields = asdict(fit)
+    del fields["queue_position"]
+    return encode_record(fields)
 
 
 def decode_fit(record: bytes) -> Fit:

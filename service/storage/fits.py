@@ -14,9 +14,11 @@ of the pool, and its second try finds that the first had come through.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from gmm_engine import Checkpoint
 from service.domain.fits import (
     Failure,
     Fit,
@@ -27,7 +29,17 @@ from service.domain.fits import (
 )
 from service.domain.models import FittedModel
 from service.domain.pages import Page, PageRequest
-from service.errors import FitAlreadyFinishedError, FitNotFoundError, StaleAttemptError
+from service.errors import (
+    FitAlreadyFinishedError,
+    FitNotFoundError,
+    NotFoundError,
+    StaleAttemptError,
+)
+from service.storage.checkpoints import (
+    MAX_CHECKPOINT_BYTES,
+    decode_checkpoint,
+    encode_checkpoint,
+)
 from service.storage.connection import StoreClients
 from service.storage.fit_records import (
     decode_event,
@@ -40,7 +52,7 @@ from service.storage.index import Index
 from service.storage.keys import Keys
 from service.storage.models import RedisModelRepository
 from service.storage.records import commit, commit_new
-from service.storage.staging import expire, set_value
+from service.storage.staging import Staged, expire, set_value, staging
 from service.storage.store import Command, Store
 from service.storage.webhooks import outbox_entry
 
@@ -50,6 +62,7 @@ MAX_EVENT_BYTES = 16 << 20
 EVENTS_TTL = timedelta(hours=1)
 
 _PAGE = 100
+_DURATIONS = 20
 
 
 class RedisFitRepository:
@@ -61,11 +74,12 @@ class RedisFitRepository:
         tenant: str = "default",
         ttl: timedelta | None = None,
         model_ttl: timedelta | None = None,
+        trajectory_ttl: timedelta | None = None,
     ) -> None:
         self._store = Store(clients)
         self._keys = Keys(tenant)
         self._index = Index(self._store, self._keys.fits, self._keys.fit)
-        self._models = RedisModelRepository(clients, tenant, model_ttl)
+        self._models = RedisModelRepository(clients, tenant, model_ttl, trajectory_ttl)
         self._ttl = ttl
 
     def add(self, fit: Fit) -> None:
@@ -76,6 +90,7 @@ class RedisFitRepository:
             ("SADD", self._keys.fits_in(fit.status), fit.id),
             self._index.add(fit.id, fit.created_at),
             self._event(fit.id, FitEventKind.STATUS, {}),
+            *(set_value(name, fit.id.encode(), None) for name in self._hash_keys(fit)),
         ]
         commit_new(self._store, key, record, commands)
         if self._ttl is not None:
@@ -96,7 +111,11 @@ class RedisFitRepository:
         return self._change(fit_id, started)
 
     def report(
-        self, fit: Fit, progress: Progress, events: Sequence[dict[str, object]]
+        self,
+        fit: Fit,
+        progress: Progress,
+        events: Sequence[dict[str, object]],
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         def reported(current: Fit) -> Fit:
             _require_newest(current, fit)
@@ -105,7 +124,13 @@ class RedisFitRepository:
         appended = [
             self._event(fit.id, FitEventKind.ITERATION, event) for event in events
         ]
-        self._change(fit.id, reported, appended)
+        with self._staged(fit.id, checkpoint) as staged:
+            moved = list(staged.commands(None))
+            self._change(fit.id, reported, [*appended, *moved], staged.keys)
+
+    def checkpoint(self, fit_id: str) -> Checkpoint | None:
+        value = self._store.get(self._keys.fit_checkpoint(fit_id))
+        return None if value is None else decode_checkpoint(value)
 
     def succeed(self, fit: Fit, fitted: FittedModel, now: datetime) -> Fit:
         def succeeded(current: Fit) -> Fit:
@@ -140,6 +165,26 @@ class RedisFitRepository:
         if status.is_final:
             return self._listed(status)
         return self._unfinished(status)
+
+    def n_queued(self) -> int:
+        (n_queued,) = self._store.run([("SCARD", self._keys.fits_in(FitState.QUEUED))])
+        return int(n_queued)
+
+    def recent_seconds(self) -> Sequence[float]:
+        (durations,) = self._store.run([("LRANGE", self._keys.fit_durations, 0, -1)])
+        return [int(milliseconds) / 1000 for milliseconds in durations]
+
+    def equal(self, content_hash: str) -> Fit | None:
+        fit_id = self._store.get(self._keys.fit_by_hash(content_hash))
+        if fit_id is None:
+            return None
+        try:
+            fit = self.get(fit_id.decode())
+            if fit.model_id is not None:
+                self._models.get(fit.model_id)
+        except NotFoundError:
+            return None
+        return fit if fit.is_reusable else None
 
     def events(
         self, fit_id: str, after: str, timeout_seconds: float
@@ -180,6 +225,17 @@ class RedisFitRepository:
             if commit(self._store, key, record, new, writes, required):
                 return changed
 
+    @contextmanager
+    def _staged(self, fit_id: str, checkpoint: Checkpoint | None) -> Iterator[Staged]:
+        """A checkpoint on its way: too large to be sent through a script."""
+        value = None if checkpoint is None else encode_checkpoint(checkpoint)
+        if value is None or len(value) > MAX_CHECKPOINT_BYTES:
+            yield Staged()
+            return
+        key = self._keys.fit_checkpoint(fit_id)
+        with staging(self._store, self._keys, [(key, value)]) as staged:
+            yield staged
+
     def _writes(self, current: Fit, changed: Fit, record: bytes) -> Iterator[Command]:
         ended = changed.status.is_final
         if changed.status is not current.status or changed.attempt != current.attempt:
@@ -193,8 +249,24 @@ class RedisFitRepository:
             self._keys.fit(changed.id), record, self._ttl if ended else None
         )
         if ended:
-            yield expire(self._keys.fit_events(changed.id), EVENTS_TTL)
+            yield ("UNLINK", self._keys.fit_checkpoint(changed.id))
+            ttl = min(EVENTS_TTL, self._ttl or EVENTS_TTL)
+            yield expire(self._keys.fit_events(changed.id), ttl)
+            yield from self._ended(changed)
             yield from outbox_entry(self._keys, changed)
+
+    def _ended(self, fit: Fit) -> Iterator[Command]:
+        if self._ttl is not None:
+            # Of a newer fit, perhaps: then it is found by its hash for shorter.
+            yield from (expire(name, self._ttl) for name in self._hash_keys(fit))
+        if fit.status is FitState.SUCCEEDED and fit.started_at and fit.finished_at:
+            took = (fit.finished_at - fit.started_at) // timedelta(milliseconds=1)
+            yield ("LPUSH", self._keys.fit_durations, max(0, took))
+            yield ("LTRIM", self._keys.fit_durations, 0, _DURATIONS - 1)
+
+    def _hash_keys(self, fit: Fit) -> Sequence[str]:
+        hashes = (fit.content_hash, fit.seedless_hash)
+        return [self._keys.fit_by_hash(found) for found in hashes if found is not None]
 
     def _event(
         self, fit_id: str, kind: FitEventKind, payload: dict[str, object]

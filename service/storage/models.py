@@ -12,7 +12,7 @@ from typing import Any
 from gmm_engine import GaussianMixture
 from service.domain.models import FittedModel, Model, Provenance, Trajectory
 from service.domain.pages import Page, PageRequest
-from service.errors import CorruptValueError, ModelNotFoundError
+from service.errors import CorruptValueError, ModelNotFoundError, NoTrajectoryError
 from service.storage.connection import StoreClients
 from service.storage.index import Index
 from service.storage.keys import Keys
@@ -30,7 +30,7 @@ from service.storage.records import (
     encode_record,
     fields_of,
 )
-from service.storage.staging import remove, set_value, staging
+from service.storage.staging import place, remove, set_value, staging
 from service.storage.store import Command, Store
 
 
@@ -45,18 +45,23 @@ class StagedModel:
 
 
 class RedisModelRepository:
-    """Implements `service.ports.ModelRepository`; `ttl` counts from the creation."""
+    """Implements `service.ports.ModelRepository`; a ttl counts from the creation.
+
+    A trajectory is many times the size of its model, so it may have a shorter one.
+    """
 
     def __init__(
         self,
         clients: StoreClients,
         tenant: str = "default",
         ttl: timedelta | None = None,
+        trajectory_ttl: timedelta | None = None,
     ) -> None:
         self._store = Store(clients)
         self._keys = Keys(tenant)
         self._index = Index(self._store, self._keys.models, self._keys.model)
         self._ttl = ttl
+        self._trajectory_ttl = min(filter(None, (ttl, trajectory_ttl)), default=None)
         self._cache = MixtureCache()
 
     def add(self, fitted: FittedModel) -> None:
@@ -84,7 +89,7 @@ class RedisModelRepository:
     def trajectory(self, model_id: str) -> Trajectory:
         head = self._head(model_id)
         blocks = (
-            self._value(model_id, key)
+            self._block(model_id, key)
             for key in self._trajectory_keys(model_id, head["trajectory_blocks"])
         )
         return decode_trajectory(blocks, head["covariance_type"])
@@ -129,7 +134,8 @@ class RedisModelRepository:
             )
             commands = [
                 set_value(key, head, self._ttl),
-                *staged.commands(self._ttl),
+                *place(staged.pairs[:1], self._ttl),
+                *place(staged.pairs[1:], self._trajectory_ttl),
                 self._index.add(model.id, model.created_at),
             ]
             yield StagedModel(key, head, commands, staged.keys)
@@ -162,6 +168,17 @@ class RedisModelRepository:
             # Gone by now, if the model was deleted while it was read.
             self._head(model_id)
             raise CorruptValueError(f"Model {model_id!r} lacks a part.")
+        return value
+
+    def _block(self, model_id: str, key: str) -> bytes:
+        value = self._store.get(key)
+        if value is None:
+            # Gone with its model, or long before it.
+            self._head(model_id)
+            raise NoTrajectoryError(
+                f"The training of model {model_id!r} is not kept any more; fit the "
+                "data again to see it."
+            )
         return value
 
     def _trajectory_keys(self, model_id: str, n_blocks: int) -> Sequence[str]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from service.errors import CorruptValueError, StorageUnavailableError
+from service.errors import CorruptValueError, IdTakenError, StorageUnavailableError
 from service.storage.codec import decode_head, encode_head
 from service.storage.store import Command, MissingKeyError, Store
 
@@ -51,7 +51,7 @@ def commit_new(
 ) -> None:
     """Run the commands that store a new record, whole or not at all."""
     if not commit(store, key, None, head, commands, required):
-        raise ValueError(f"expected a new id, but {key!r} exists")
+        raise IdTakenError("Expected a new id, but there is one like it already.")
 
 
 def commit(

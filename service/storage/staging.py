@@ -37,9 +37,7 @@ class Staged:
 
     def commands(self, ttl: timedelta | None) -> Iterator[Command]:
         """Move each value to its final key, to live as long as `ttl` says."""
-        for staged, final in self.pairs:
-            yield ("RENAME", staged, final)
-            yield ("PERSIST", final) if ttl is None else expire(final, ttl)
+        return place(self.pairs, ttl)
 
 
 @contextmanager
@@ -60,6 +58,13 @@ def staging(
         with suppress(StorageUnavailableError):
             store.run(list(remove(staged.keys)))
         raise
+
+
+def place(pairs: Iterable[tuple[str, str]], ttl: timedelta | None) -> Iterator[Command]:
+    """Commands that move values to their final keys, to live as long as `ttl` says."""
+    for staged, final in pairs:
+        yield ("RENAME", staged, final)
+        yield ("PERSIST", final) if ttl is None else expire(final, ttl)
 
 
 def expire(key: str, ttl: timedelta) -> Command:

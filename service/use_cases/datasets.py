@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from gmm_engine.types import FloatArray
 from service.domain.datasets import Dataset
 from service.domain.pages import Page, PageRequest
 from service.domain.tables import Table
+from service.errors import DatasetNotFoundError, IdTakenError
 from service.ports import Clock, DatasetRepository
 
 
@@ -23,12 +25,20 @@ class DatasetService:
     new_id: Callable[[], str]
     clock: Clock
 
-    def create(self, table: Table, name: str | None = None) -> Dataset:
-        """Store a table and return what is known of it."""
+    def create(
+        self, table: Table, name: str | None = None, dataset_id: str | None = None
+    ) -> Dataset:
+        """Store a table and return what is known of it.
+
+        With an id it is stored once, however often this is called.
+        """
+        if dataset_id is not None:
+            with suppress(DatasetNotFoundError):
+                return self.get(dataset_id)
         rows = np.ascontiguousarray(table.rows, dtype=np.float64)
         n_samples, n_features = rows.shape
         dataset = Dataset(
-            id=self.new_id(),
+            id=dataset_id or self.new_id(),
             name=name,
             n_samples=n_samples,
             n_features=n_features,
@@ -37,7 +47,11 @@ class DatasetService:
             size_bytes=rows.nbytes,
             created_at=self.clock(),
         )
-        self.datasets.add(dataset, rows)
+        try:
+            self.datasets.add(dataset, rows)
+        except IdTakenError:
+            # By the same request, sent twice, of which the other was faster.
+            return self.get(dataset.id)
         return dataset
 
     def get(self, dataset_id: str) -> Dataset:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
+from service.domain.content_hashes import seedless_hash, with_seed
 from service.domain.fits import Fit, FitEvent, FitRequest, FitState
 from service.domain.pages import Page, PageRequest
 from service.domain.webhooks import Webhook
-from service.errors import InvalidRequestError, Place
+from service.errors import (
+    DatasetInUseError,
+    FitNotFoundError,
+    IdTakenError,
+    InvalidRequestError,
+    Place,
+)
 from service.ports import Clock, DatasetRepository, FitQueue, FitRepository
+from service.use_cases.queueing import Line, QueueLimits
 
 FIRST_EVENT = "0"
 
@@ -31,29 +40,90 @@ class FitService:
     monotonic: Callable[[], float] = time.monotonic
     is_stopping: Callable[[], bool] = lambda: False
     """Whether this process is about to end: nobody is to wait in it any longer."""
+    limits: QueueLimits = field(default_factory=QueueLimits)
 
-    def submit(self, request: FitRequest, webhook_url: str | None = None) -> Fit:
+    @property
+    def line(self) -> Line:
+        return Line(self.fits, self.queue, self.limits)
+
+    def submit(
+        self,
+        request: FitRequest,
+        webhook_url: str | None = None,
+        *,
+        fit_id: str | None = None,
+    ) -> Fit:
         """Accept a fit and return its record at once; a worker runs it.
 
-        Its end is told to the URL, which must be one that `parse_target` allows.
+        Its end is told to the URL, which must be one that `parse_target` allows. With
+        an id it is submitted once, however often this is called.
         """
+        if fit_id is not None:
+            with suppress(FitNotFoundError):
+                return self.get(fit_id)
+        self.line.require_room()
         dataset = self.datasets.get(request.dataset_id)
         require_enough_samples(request.n_components, dataset.n_samples)
-        if request.random_state is None:
+        seed = request.random_state
+        if seed is None:
             # Chosen here, not by the worker: every attempt must draw the same start.
-            request = replace(request, random_state=self.new_seed())
+            seed = self.new_seed()
+            request = replace(request, random_state=seed)
         webhook = None if webhook_url is None else Webhook(webhook_url)
-        fit = Fit(self.new_id(), request, created_at=self.clock(), webhook=webhook)
-        # Stored before queued: a worker must never see an id it cannot load.
-        self.fits.add(fit)
+        seedless = seedless_hash(request, dataset.content_hash, dataset.columns)
+        fit = Fit(
+            fit_id or self.new_id(),
+            request,
+            created_at=self.clock(),
+            content_hash=with_seed(seedless, seed),
+            seedless_hash=seedless,
+            webhook=webhook,
+        )
+        try:
+            # Stored before queued: a worker must never see an id it cannot load.
+            self.fits.add(fit)
+        except IdTakenError:
+            # By the same request, sent twice, of which the other was faster.
+            return self.get(fit.id)
         self.queue.enqueue(fit.id)
-        return fit
+        return _only(self.line.placed(fit))
+
+    def find_equal(
+        self,
+        request: FitRequest,
+        dataset_hash: str,
+        columns: Sequence[str | None] | None,
+        *,
+        must_be_over: bool = False,
+    ) -> Fit | None:
+        """Return a fit that gives, or gave, the same model, if there is one.
+
+        Who names no seed asks for a fit from any start: every seed will do.
+        """
+        wanted = seedless_hash(request, dataset_hash, columns)
+        if request.random_state is not None:
+            wanted = with_seed(wanted, request.random_state)
+        fit = self.fits.equal(wanted)
+        if fit is None or (must_be_over and not fit.status.is_final):
+            return None
+        return _only(self.line.placed(fit))
+
+    def require_unused(self, dataset_id: str) -> None:
+        """Raise DatasetInUseError when a fit of the dataset is not over yet."""
+        for status in (FitState.RUNNING, FitState.QUEUED):
+            for fit in self.fits.with_status(status):
+                if fit.request.dataset_id == dataset_id:
+                    raise DatasetInUseError(
+                        f"Fit {fit.id!r} of the dataset is {status}; wait for its end "
+                        "or cancel it, then delete the dataset."
+                    )
 
     def get(self, fit_id: str) -> Fit:
-        return self.fits.get(fit_id)
+        return _only(self.line.placed(self.fits.get(fit_id)))
 
     def list(self, page: PageRequest) -> Page[Fit]:
-        return self.fits.list(page)
+        found = self.fits.list(page)
+        return replace(found, items=self.line.placed(*found.items))
 
     def cancel(self, fit_id: str) -> Fit:
         """End a fit now; the worker's later writes are refused by the store."""
@@ -77,7 +147,7 @@ class FitService:
             for event in self.fits.events(fit_id, last_event, seconds):
                 last_event = event.id
             fit = self.fits.get(fit_id)
-        return fit
+        return _only(self.line.placed(fit))
 
     def watch(
         self, fit_id: str, after: str = FIRST_EVENT, beat_seconds: float = 15.0
@@ -86,7 +156,7 @@ class FitService:
 
         None is yielded when nothing happened for `beat_seconds`.
         """
-        fit = self.fits.get(fit_id)
+        fit = self.get(fit_id)
         if not fit.status.is_final:
             yield fit
         while not fit.status.is_final:
@@ -107,6 +177,11 @@ class FitService:
         for fit in waiting:
             self.queue.enqueue(fit.id)
         return len(waiting)
+
+
+def _only(fits: tuple[Fit, ...]) -> Fit:
+    (fit,) = fits
+    return fit
 
 
 def require_enough_samples(n_components: int, n_samples: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gmm_engine import GaussianMixture
@@ -12,7 +13,9 @@ from service.domain.models import FittedModel, Model
 from service.domain.pages import Page, PageRequest
 from service.domain.tables import ArrayResult, Table
 from service.errors import (
+    IdTakenError,
     InvalidRequestError,
+    ModelNotFoundError,
     Place,
     TooLargeError,
     WrongFeaturesError,
@@ -52,11 +55,22 @@ class ModelService:
     new_id: Callable[[], str]
     clock: Clock
 
-    def create(self, parameters: Parameters, name: str | None = None) -> FittedModel:
-        """Store a model made from given parameters; no fit is needed."""
+    def create(
+        self,
+        parameters: Parameters,
+        name: str | None = None,
+        model_id: str | None = None,
+    ) -> FittedModel:
+        """Store a model made from given parameters; no fit is needed.
+
+        With an id it is stored once, however often this is called.
+        """
+        if model_id is not None:
+            with suppress(ModelNotFoundError):
+                return self.get(model_id)
         mixture = _mixture(parameters)
         model = Model(
-            id=self.new_id(),
+            id=model_id or self.new_id(),
             name=name,
             n_components=mixture.n_components,
             n_features=mixture.n_features,
@@ -65,7 +79,11 @@ class ModelService:
             created_at=self.clock(),
         )
         fitted = FittedModel(model, mixture)
-        self.models.add(fitted)
+        try:
+            self.models.add(fitted)
+        except IdTakenError:
+            # By the same request, sent twice, of which the other was faster.
+            return self.get(model.id)
         return fitted
 
     def get(self, model_id: str) -> FittedModel:

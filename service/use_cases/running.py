@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import gmm_engine
@@ -18,6 +19,7 @@ from service.errors import (
     NotEnoughMemoryError,
     ServiceError,
     StaleAttemptError,
+    StorageFullError,
 )
 from service.ports import Clock, DatasetRepository, FitRepository
 
@@ -35,27 +37,30 @@ class FitRunner:
     clock: Clock
     report_interval_seconds: float = 0.1
     monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    full_store_waits_seconds: tuple[float, ...] = (1.0, 3.0, 9.0)
+    """How long a model waits for room in the store, time after time."""
 
     def run(self, fit_id: str) -> Fit | None:
         """Run one attempt of a fit to its end.
 
         Returns None when the fit was cancelled or taken over: nothing was stored.
         A store that does not answer is raised: the fit is not to blame, and the
-        queue tries again.
+        queue tries again. A store that stays full ends the fit, as trying again would
+        only compute the same model once more; there is always room to say so.
         """
         try:
             fit = self.fits.start(fit_id, self.clock())
         except StaleAttemptError:
             return None
         try:
-            fitted = self._compute(fit)
-            return self.fits.succeed(fit, fitted, self.clock())
+            return self._store(fit, self._compute(fit))
         except StaleAttemptError:
             return None
         except EngineError as error:
             return self._fail(fit, FitFailedError(str(error)))
         except ServiceError as error:
-            if error.status in (503, 507):
+            if error.status == 503:
                 raise
             return self._fail(fit, error)
         except MemoryError:
@@ -92,6 +97,14 @@ class FitRunner:
         model = _describe(fit, dataset, result, self.clock)
         return FittedModel(model, result.mixture, _bounded(result))
 
+    def _store(self, fit: Fit, fitted: FittedModel) -> Fit:
+        for seconds in self.full_store_waits_seconds:
+            try:
+                return self.fits.succeed(fit, fitted, self.clock())
+            except StorageFullError:
+                self.sleep(seconds)
+        return self.fits.succeed(fit, fitted, self.clock())
+
     def _fail(self, fit: Fit, error: ServiceError) -> Fit | None:
         failure = Failure(error.status, error.code, error.title, error.detail)
         try:
@@ -124,8 +137,10 @@ class _Reporter:
 
     def flush(self) -> None:
         if self.progress is not None and self.pending:
-            # Raises StaleAttemptError once the fit was cancelled or taken over.
-            self.fits.report(self.fit, self.progress, self.pending)
+            # Raises StaleAttemptError once the fit was cancelled or taken over. A full
+            # store loses what could be watched, not what is computed.
+            with suppress(StorageFullError):
+                self.fits.report(self.fit, self.progress, self.pending)
             self.pending = []
 
 

@@ -15,10 +15,12 @@ rq:clean_registries:fits           the lock of `recovery`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
-from rq import Queue, Retry
+from rq import Queue, Retry, Worker
 from rq.command import send_stop_job_command
 from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job
@@ -62,6 +64,20 @@ class RqFitQueue:
             self._withdraw(fit_id)
         except RedisError as error:
             log.warning("fit not withdrawn yet", fit_id=fit_id, error=str(error))
+
+    def waiting_ids(self) -> Sequence[str]:
+        try:
+            return self._queue.job_ids
+        except RedisError as error:
+            log.warning("queue not read", error=str(error))
+            return ()
+
+    def n_workers(self) -> int:
+        try:
+            return Worker.count(queue=self._queue)
+        except RedisError as error:
+            log.warning("workers not counted", error=str(error))
+            return 0
 
     def _withdraw(self, fit_id: str) -> None:
         try:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from service.domain.pages import PageRequest
-from service.errors import DatasetNotFoundError
+from service.errors import DatasetNotFoundError, IdTakenError
 from tests.records import a_dataset, some_rows
 
 
@@ -58,6 +58,6 @@ def test_a_deleted_dataset_is_gone_with_its_rows_and_from_the_list(datasets):
 
 def test_a_second_dataset_with_the_same_id_is_refused(datasets):
     datasets.add(a_dataset(), some_rows())
-    with pytest.raises(ValueError, match="expected a new id"):
+    with pytest.raises(IdTakenError):
         datasets.add(a_dataset(name="another"), some_rows())
     assert datasets.get("d1") == a_dataset()

@@ -8,6 +8,7 @@ from service.domain.fits import FitEventKind, FitRequest, FitState
 from service.errors import (
     FitAlreadyFinishedError,
     FitNotFoundError,
+    IdTakenError,
     InvalidRequestError,
     ModelNotFoundError,
     StaleAttemptError,
@@ -46,7 +47,7 @@ def test_a_stored_fit_comes_back_equal(fits):
 
 def test_a_second_fit_with_the_same_id_is_refused(fits):
     fits.add(a_fit())
-    with pytest.raises(ValueError, match="expected a new id"):
+    with pytest.raises(IdTakenError):
         fits.add(a_fit(created_at=later(1)))
     assert fits.get("f1") == a_fit()
 

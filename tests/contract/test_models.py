@@ -4,7 +4,7 @@ import pytest
 from gmm_engine import GaussianMixture, fit
 from service.domain.models import FittedModel, Frame
 from service.domain.pages import PageRequest
-from service.errors import ModelNotFoundError
+from service.errors import IdTakenError, ModelNotFoundError
 from tests.records import (
     a_fitted_model,
     a_mixture,
@@ -98,7 +98,7 @@ def test_a_deleted_model_is_gone_even_if_it_was_just_read(models):
 
 def test_a_second_model_with_the_same_id_is_refused(models):
     models.add(a_fitted_model())
-    with pytest.raises(ValueError, match="expected a new id"):
+    with pytest.raises(IdTakenError):
         models.add(a_fitted_model(name="another"))
     assert models.get("m1") == a_model()
 

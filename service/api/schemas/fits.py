@@ -12,6 +12,7 @@ from gmm_engine.initialization import INITIALIZATIONS
 from service.api.fields import (
     Choice,
     Finite,
+    Flag,
     Number,
     Rows,
     Timestamp,
@@ -90,6 +91,14 @@ def fit_request_schema(options: ApiOptions) -> RequestSchema:
             metadata={"description": "The seed; one is chosen where there is none."},
         )
         model_name = name_field(metadata={"description": "A name for the model."})
+        reuse = Flag(
+            metadata={
+                "description": "Answer with an equal fit where there is one: of equal "
+                "rows, columns and parameters, by the same engine, with the same seed; "
+                "with any seed where none is given.",
+                "default": False,
+            }
+        )
         webhook_url = WebhookUrl(options.webhook_rules)
 
         @validates_schema(skip_on_field_errors=False)
@@ -181,6 +190,13 @@ class FitSchema(AnswerSchema):
     status = fields.Enum(FitState, by_value=True)
     request = fields.Nested(ParametersSchema)
     progress = fields.Nested(ProgressSchema, allow_none=True)
+    queue_position = fields.Integer(
+        allow_none=True,
+        metadata={
+            "description": "Its place among the fits that wait for a worker, 1 for the "
+            "next; null for others, and in events."
+        },
+    )
     attempt = fields.Integer(
         metadata={"description": "How often a worker has started it."}
     )
@@ -191,6 +207,10 @@ class FitSchema(AnswerSchema):
     created_at = Timestamp()
     started_at = Timestamp(allow_none=True)
     finished_at = Timestamp(allow_none=True)
+    content_hash = fields.String(
+        allow_none=True,
+        metadata={"description": "Equal for fits that give the same model."},
+    )
     webhook = fields.Nested(WebhookSchema, allow_none=True)
 
 
@@ -224,11 +244,13 @@ FIT_EXAMPLE = {
         "start": 1,
         "n_starts": 1,
     },
+    "queue_position": None,
     "attempt": 1,
     "model_id": None,
     "error": None,
     "created_at": "2026-01-31T12:00:00.000Z",
     "started_at": "2026-01-31T12:00:00.010Z",
     "finished_at": None,
+    "content_hash": "sha256:91ab…",
     "webhook": None,
 }

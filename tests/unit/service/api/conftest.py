@@ -20,6 +20,7 @@ from service.domain.models import Trajectory
 from service.tables import TableLimits
 from service.use_cases.datasets import DatasetService
 from service.use_cases.fits import FitService
+from service.use_cases.idempotency import IdempotencyService
 from service.use_cases.models import ModelService
 from service.use_cases.renderings import RenderingService
 from service.use_cases.running import FitRunner
@@ -27,6 +28,7 @@ from service.use_cases.services import Services
 from tests.fakes import (
     InMemoryDatasetRepository,
     InMemoryFitRepository,
+    InMemoryIdempotencyRepository,
     InMemoryModelRepository,
 )
 
@@ -45,6 +47,12 @@ class RecordingQueue:
 
     def withdraw(self, fit_id: str) -> None:
         self.withdrawn.append(fit_id)
+
+    def waiting_ids(self) -> list[str]:
+        return self.waiting
+
+    def n_workers(self) -> int:
+        return 2
 
 
 @dataclass
@@ -89,6 +97,7 @@ class World:
         self.models = InMemoryModelRepository()
         self.fits = InMemoryFitRepository(self.models)
         self.datasets = InMemoryDatasetRepository()
+        self.reservations = InMemoryIdempotencyRepository()
         self.queue, self.renderer, self.readiness = (
             RecordingQueue(),
             OnePixel(),
@@ -106,6 +115,7 @@ class World:
             ),
             ModelService(self.models, new_id, self.clock),
             RenderingService(self.models, self.datasets, self.renderer),
+            IdempotencyService(self.reservations, new_id),
         )
 
     def work(self) -> list[Fit | None]:

@@ -74,7 +74,7 @@ def test_a_worked_fit_has_succeeded_with_a_model(client, world, fit_id):
 
 def test_a_failed_fit_shows_the_problem_it_failed_with(client, world, fit_id):
     dataset_id = client.get(f"/v1/fits/{fit_id}").json["request"]["dataset_id"]
-    client.delete(f"/v1/datasets/{dataset_id}")
+    world.datasets.delete(dataset_id)
     world.work()
     fit = client.get(f"/v1/fits/{fit_id}").json
     assert fit["status"] == "failed"

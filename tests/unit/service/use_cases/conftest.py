@@ -13,6 +13,7 @@ from service.domain.fits import FitRequest
 from service.domain.tables import Table
 from service.use_cases.datasets import DatasetService
 from service.use_cases.fits import FitService
+from service.use_cases.idempotency import IdempotencyService
 from service.use_cases.models import ModelService
 from service.use_cases.renderings import RenderingService
 from service.use_cases.running import FitRunner
@@ -20,6 +21,7 @@ from service.use_cases.services import Services
 from tests.fakes import (
     InMemoryDatasetRepository,
     InMemoryFitRepository,
+    InMemoryIdempotencyRepository,
     InMemoryModelRepository,
 )
 
@@ -39,6 +41,12 @@ class RecordingQueue:
 
     def withdraw(self, fit_id: str) -> None:
         self.withdrawn.append(fit_id)
+
+    def waiting_ids(self) -> list[str]:
+        return self.waiting
+
+    def n_workers(self) -> int:
+        return 2
 
 
 @dataclass
@@ -74,6 +82,9 @@ class Town:
         self.fit_service = FitService(
             self.fits, self.datasets, self.queue, new_id, lambda: 42, clock
         )
+        self.idempotency_service = IdempotencyService(
+            InMemoryIdempotencyRepository(), new_id
+        )
         self.model_service = ModelService(self.models, new_id, clock)
         self.rendering_service = RenderingService(
             self.models, self.datasets, self.renderer
@@ -83,6 +94,7 @@ class Town:
             self.fit_service,
             self.model_service,
             self.rendering_service,
+            self.idempotency_service,
         )
         self.runner = FitRunner(self.fits, self.datasets, clock, 0.0)
 

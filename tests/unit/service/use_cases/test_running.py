@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,17 +112,50 @@ def test_a_corrupt_dataset_fails_the_fit(town, fit, monkeypatch):
     assert town.runner.run(fit.id).error.code == "corrupt-value"
 
 
-@pytest.mark.parametrize(
-    "error", [StorageUnavailableError("away"), StorageFullError("full")]
-)
-def test_a_failing_store_is_not_blamed_on_the_fit(town, fit, monkeypatch, error):
+def test_a_store_that_is_away_is_not_blamed_on_the_fit(town, fit, monkeypatch):
     def fail(_):
-        raise error
+        raise StorageUnavailableError("away")
 
     monkeypatch.setattr(town.datasets, "rows", fail)
-    with pytest.raises(type(error)):
+    with pytest.raises(StorageUnavailableError):
         town.runner.run(fit.id)
     assert town.fit_service.get(fit.id).status is FitState.RUNNING
+
+
+def full_for(town, monkeypatch, n_times):
+    """Let the store be full for the next models; return the waits for room."""
+    succeed, left, waits = town.fits.succeed, [None] * n_times, []
+
+    def refuse(*arguments):
+        if left:
+            left.pop()
+            raise StorageFullError("The store is full.")
+        return succeed(*arguments)
+
+    monkeypatch.setattr(town.fits, "succeed", refuse)
+    return replace(town.runner, sleep=waits.append), waits
+
+
+def test_a_model_waits_for_room_in_a_full_store(town, fit, monkeypatch):
+    runner, waits = full_for(town, monkeypatch, 3)
+    assert runner.run(fit.id).status is FitState.SUCCEEDED
+    assert waits == [1.0, 3.0, 9.0]
+
+
+def test_a_fit_whose_model_finds_no_room_fails_and_says_so(town, fit, monkeypatch):
+    runner, _ = full_for(town, monkeypatch, 4)
+    failed = runner.run(fit.id)
+    assert failed.status is FitState.FAILED
+    assert failed.error.code == "store-full"
+    assert failed.model_id is None
+
+
+def test_a_full_store_loses_iterations_but_not_the_fit(town, fit, monkeypatch):
+    def refuse(*_):
+        raise StorageFullError("The store is full.")
+
+    monkeypatch.setattr(town.fits, "report", refuse)
+    assert town.runner.run(fit.id).status is FitState.SUCCEEDED
 
 
 def test_an_unexpected_error_fails_the_fit_and_is_raised(town, fit, monkeypatch):
