@@ -42,12 +42,13 @@ OnProgress = Callable[[Totals], None]
 
 _KEYS_PER_SCAN = 500
 _TRIES = 100
+_SETS = ("set", "zset")
 
 _TENANT = "[a-z0-9][a-z0-9-]{0,62}"
 _HEAD = re.compile(f"gmm:({_TENANT}):(fit|model|dataset):(.+)", re.DOTALL)
 _NOT_ALONE = re.compile(
     f"gmm:{_TENANT}:((fit|model|dataset|fit-events|model-parameters|model-trajectory"
-    "|dataset-block|staged):.*|fits|models|datasets|fits-queued|fits-running)"
+    "|dataset-block|staged|fit-checkpoint):.*|fits|models|datasets|fits-queued|fits-running)"
     "|gmm:_:(schema-version|migration-lock|(restored|rate-limit):.*)",
     re.DOTALL,
 )
@@ -127,9 +128,9 @@ def copy_store(
         for key in copy.keys(f"gmm:*:{kind.name}:*"):
             copy.copy_object(kind, key)
             on_progress(writer.totals)
-    for sets in (False, True):
-        for key in copy.keys("gmm:*"):
-            copy.copy_alone(key, sets)
+    for only in (None, *_SETS):
+        for key in copy.keys("gmm:*", only):
+            copy.copy_alone(key, later=() if only else _SETS)
             on_progress(writer.totals)
     if copy.settled_version() != version:
         raise _unsettled()
@@ -152,8 +153,9 @@ class _Copy:
             raise _unsettled()
         return version
 
-    def keys(self, pattern: str) -> Iterator[bytes]:
-        return self.client.scan_iter(pattern, count=_KEYS_PER_SCAN)
+    def keys(self, pattern: str, only: str | None = None) -> Iterator[bytes]:
+        """The keys that match, of one type or of any."""
+        return self.client.scan_iter(pattern, count=_KEYS_PER_SCAN, _type=only)
 
     def copy_object(self, kind: ObjectKind, key: bytes) -> None:
         """Copy an object with its parts and its places, unless it is gone."""
@@ -175,15 +177,13 @@ class _Copy:
             f"{key.decode()!r} changed faster than it could be read; try again later."
         )
 
-    def copy_alone(self, key: bytes, sets: bool) -> None:
-        """Copy a key that belongs to no object: a set, sorted or not, or another."""
+    def copy_alone(self, key: bytes, later: Sequence[str]) -> None:
+        """Copy a key that belongs to no object, unless its type comes later."""
         if _NOT_ALONE.fullmatch(key.decode(errors="replace")):
-            return
-        if (self.client.type(key) in (b"set", b"zset")) is not sets:
             return
         before = self.writer.mark()
         # Gone before its end was read: half of it is worth nothing.
-        if self._copy_key(key) and not self.client.exists(key):
+        if self._copy_key(key, later) and not self.client.exists(key):
             self.writer.roll_back(before)
 
     def _copy_run(self, keys: Iterable[str]) -> None:
@@ -191,10 +191,10 @@ class _Copy:
             if not self._copy_key(key.encode()):
                 return
 
-    def _copy_key(self, key: bytes) -> bool:
-        """Copy a key; False if it is not there."""
+    def _copy_key(self, key: bytes, later: Sequence[str] = ()) -> bool:
+        """Copy a key; False if it is not there, or of a type that comes later."""
         name, pttl, time = self.store.run([("TYPE", key), ("PTTL", key), ("TIME",)])
-        if name == b"none":
+        if name.decode() in ("none", *later):
             return False
         if name not in KINDS:
             raise NoBackupError(

@@ -262,8 +262,9 @@ def test_what_another_restore_left_is_not_taken_for_this_ones(filled, path):
 
 
 def test_a_key_that_a_scan_gives_twice_is_restored_once(filled, path, monkeypatch):
-    def twice(copy, pattern):
-        return [key for key in copy.client.scan_iter(pattern) for _ in range(2)]
+    def twice(copy, pattern, only=None):
+        found = copy.client.scan_iter(pattern, _type=only)
+        return [key for key in found for _ in range(2)]
 
     client = filled.ordinary
     client.set("gmm:_:string", "once")
