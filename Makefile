@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi lock bench chaos clean
+.PHONY: help run test lint format openapi lock audit bench chaos clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ lock: $(BIN)/python  ## resolve the lock files anew
 		--generate-hashes --no-emit-index-url --no-header -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra build --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -c requirements.lock -o requirements-dev.lock
+
+# A tool in an environment of its own: it must not change what is tested.
+audit: | $(BIN)/python  ## look the locked versions up in the advisories
+	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit \
+		&& $(VENV)/audit/bin/python -m pip --quiet install 'pip-audit>=2.9,<3'; } || true
+	@PIP_AUDIT=$(VENV)/audit/bin/pip-audit .ci/audit
 
 clean:  ## remove what was installed and built (not the stored data)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

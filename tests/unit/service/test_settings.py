@@ -48,8 +48,14 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch):
         ("GMM_LOG_FORMAT", "xml"),
         ("GMM_REDIS_URL", "http://store"),
         ("GMM_MAX_WAIT_SECONDS", "nan"),
+        ("GMM_REQUIRE_KEYS", "perhaps"),
+        ("GMM_RATE_LIMIT", "-1"),
+        ("GMM_CORS_ORIGINS", "*"),
+        ("GMM_CORS_ORIGINS", "app.example"),
+        ("GMM_CORS_ORIGINS", "https://app.example/"),
+        ("GMM_CORS_ORIGINS", "https://app.example,,"),
         ("GMM_FIT_TIME_LIMIT_SECONDS", "inf"),
-        ("GMM_MAX_EVENT_STREAMS", "64"),
+        ("GMM_MAX_EVENT_STREAMS", "128"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(
@@ -84,3 +90,9 @@ def test_the_table_has_a_line_for_each_setting():
         f"GMM_{name.upper()}" for name in Settings.__dataclass_fields__
     ]
     assert "| `GMM_PORT` | `8000` | Port of the API; 0 takes a free one. |" in lines
+
+
+def test_origins_are_compared_as_browsers_spell_them(monkeypatch):
+    monkeypatch.setenv("GMM_CORS_ORIGINS", "https://App.example, http://b.example:81")
+    settings = Settings.from_environment()
+    assert settings.origins == ("https://app.example", "http://b.example:81")
