@@ -57,7 +57,11 @@ def _renderers(log_format: str) -> list[Processor]:
             structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         )
         return [remove, tracebacks, structlog.processors.JSONRenderer(), _mask_keys]
-    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(),
+        # `rich`, where it is installed, would show them as well.
+        exception_formatter=structlog.dev.plain_traceback,
+    )
     return [remove, console, _mask_keys]
 
 
