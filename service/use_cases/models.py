@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from service.domain.tables import ArrayResult, Table
 from service.errors import (
     IdTakenError,
     InvalidRequestError,
+    InvalidTableError,
     ModelNotFoundError,
     Place,
     TooLargeError,
@@ -145,7 +146,25 @@ class ModelService:
                 f"The model has {mixture.n_features} features, but the rows have "
                 f"{n_features}; send {mixture.n_features} numbers in each row."
             )
+        if table.columns is not None:
+            _require_order(self.models.get(model_id).columns, table.columns)
         return mixture, table.rows
+
+
+def _require_order(expected: Sequence[str] | None, columns: Sequence[str]) -> None:
+    """Raise InvalidTableError when the columns are the model's, but in disorder.
+
+    Other names are let pass: they may be other words for the same features.
+    """
+    if expected is None or sorted(expected) != sorted(columns):
+        return
+    for number, (name, column) in enumerate(zip(expected, columns, strict=True), 1):
+        if name != column:
+            detail = (
+                f"Column {number} is {column!r}, but in the model it is {name!r}; send "
+                "the columns in the order of the model's `columns`."
+            )
+            raise InvalidTableError(detail, [Place(detail, column=number)])
 
 
 def _require_room(n_rows: int, n_columns: int, pointer: str) -> None:

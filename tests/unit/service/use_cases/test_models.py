@@ -6,6 +6,7 @@ import pytest
 from service.domain.tables import Table
 from service.errors import (
     InvalidRequestError,
+    InvalidTableError,
     ModelNotFoundError,
     TooLargeError,
     WrongFeaturesError,
@@ -75,6 +76,15 @@ def test_a_sample_of_a_fitted_model_keeps_the_names_of_the_data(town, fit):
 def test_rows_of_another_width_are_refused(town, model_id):
     with pytest.raises(WrongFeaturesError, match="2 features, but the rows have 3"):
         town.model_service.predict(model_id, Table(np.ones((1, 3))))
+
+
+def test_columns_in_another_order_than_the_models_are_refused(town, fit):
+    model_id = town.runner.run(fit.id).model_id
+    rows = np.ones((1, 2))
+    with pytest.raises(InvalidTableError, match="'height', but in the model it is"):
+        town.model_service.predict(model_id, Table(rows, ("height", "width")))
+    for columns in (("width", "height"), ("w", "h"), None):
+        assert town.model_service.predict(model_id, Table(rows, columns))
 
 
 def test_a_result_that_would_not_fit_is_refused(town, model_id, monkeypatch):
