@@ -17,6 +17,8 @@ fit:<id>                         string  fit ttl, from a Fit as JSON; the only t
                                          its end on    about it
 fit-events:<id>                  stream  an hour after its events, bounded in number
                                          the end       and bytes
+fit-checkpoint:<id>              string  never         the state of EM (`checkpoints`);
+                                                       goes with its fit's end
 fits                             zset    never         list of the fits (`index`)
 fits-queued, fits-running        set     never         ids of the fits in that state
 model:<id>                       string  model ttl     a Model as JSON, the number of
@@ -114,6 +116,9 @@ class Keys:
 
     def fit_events(self, fit_id: str) -> str:
         return self._key("fit-events", fit_id)
+
+    def fit_checkpoint(self, fit_id: str) -> str:
+        return self._key("fit-checkpoint", fit_id)
 
     def fits_in(self, status: FitState) -> str:
         """Only states that are not final have such a set."""
