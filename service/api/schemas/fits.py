@@ -81,7 +81,9 @@ def fit_request_schema(options: ApiOptions) -> RequestSchema:
             0,
             1e300,
             metadata=_described(
-                "reg_covar", "Added to the variances, so that none is zero."
+                "reg_covar",
+                "The smallest variance that a component may have, as a fraction of "
+                "the variance within components at the start.",
             ),
         )
         random_state = Whole(
