@@ -11,7 +11,9 @@ There is no moment at which the whole store is copied; what holds is this:
 - Fits are read before models, and both before datasets: what a record refers to is
   there, unless it was deleted. A model whose fit was not finished yet when the fit was
   read is left out: once restored, the fit will make it again.
-- Any other key is copied by itself, sets last: what a set names is never newer than it.
+- A fit's checkpoint of more than a chunk may be torn; then the fit begins anew.
+- Any other key is copied by itself: before all these, as it may refer to them (the
+  answer kept for a request that is sent twice); sets after them, as they list others.
 
 So a fit that ends during a backup may be unfinished in it, but never half finished.
 """
@@ -78,7 +80,7 @@ _FIT = ObjectKind(
     "fit",
     Keys.fit,
     lambda keys: keys.fits,
-    lambda keys, fit_id: [[keys.fit_events(fit_id)]],
+    lambda keys, fit_id: [[keys.fit_events(fit_id)], [keys.fit_checkpoint(fit_id)]],
     is_fixed=False,
 )
 _MODEL = ObjectKind(
@@ -124,13 +126,16 @@ def copy_store(
     """Write all that is stored; what was written is no backup if this raises."""
     copy = _Copy(Store(clients), clients.ordinary, writer)
     version = copy.settled_version()
+    for key in copy.keys("gmm:*"):
+        copy.copy_alone(key, later=_SETS)
+        on_progress(writer.totals)
     for kind in (_FIT, _MODEL, _DATASET):
         for key in copy.keys(f"gmm:*:{kind.name}:*"):
             copy.copy_object(kind, key)
             on_progress(writer.totals)
-    for only in (None, *_SETS):
+    for only in _SETS:
         for key in copy.keys("gmm:*", only):
-            copy.copy_alone(key, later=() if only else _SETS)
+            copy.copy_alone(key)
             on_progress(writer.totals)
     if copy.settled_version() != version:
         raise _unsettled()
@@ -177,7 +182,7 @@ class _Copy:
             f"{key.decode()!r} changed faster than it could be read; try again later."
         )
 
-    def copy_alone(self, key: bytes, later: Sequence[str]) -> None:
+    def copy_alone(self, key: bytes, later: Sequence[str] = ()) -> None:
         """Copy a key that belongs to no object, unless its type comes later."""
         if _NOT_ALONE.fullmatch(key.decode(errors="replace")):
             return

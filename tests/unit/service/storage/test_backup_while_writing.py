@@ -238,6 +238,39 @@ def test_a_fit_that_ends_after_it_was_read_is_to_be_run_again(
     restored_fits.succeed(again, a_fitted_model("m2", fit_id="f1"), later(4))
 
 
+def test_a_checkpoint_goes_with_its_fit_or_not_at_all(busy, restored, tmp_path):
+    RedisFitRepository(busy).add(a_fit("f1"))
+    busy.ordinary.set("gmm:default:fit-checkpoint:f1", b"of EM")
+    busy.ordinary.set("gmm:default:fit-checkpoint:f2", b"of a fit that came later")
+    back_up(busy, tmp_path / "b")
+    bring_back(restored, tmp_path / "b")
+    assert restored.ordinary.get("gmm:default:fit-checkpoint:f1") == b"of EM"
+    assert not restored.ordinary.exists("gmm:default:fit-checkpoint:f2")
+
+
+def test_what_refers_to_records_is_read_before_them(
+    busy, restored, tmp_path, monkeypatch
+):
+    """Else the answer kept for a request would name a fit that is not there."""
+    fits = RedisFitRepository(busy)
+    client = busy.ordinary
+    client.set("gmm:default:idempotency:old", "f0")
+    copy_object = reading._Copy.copy_object
+
+    def copy_and_submit(copy, kind, key):
+        copy_object(copy, kind, key)
+        if not client.exists("gmm:default:idempotency:new"):
+            fits.add(a_fit("f1"))
+            client.set("gmm:default:idempotency:new", "f1")
+
+    fits.add(a_fit("f0"))
+    monkeypatch.setattr(reading._Copy, "copy_object", copy_and_submit)
+    back_up(busy, tmp_path / "b")
+    bring_back(restored, tmp_path / "b")
+    assert restored.ordinary.exists("gmm:default:idempotency:old")
+    assert not restored.ordinary.exists("gmm:default:idempotency:new")
+
+
 def test_a_head_that_cannot_be_read_is_copied_as_it_is(busy, restored, tmp_path):
     broken = {"gmm:default:model:m1": b"not JSON", "gmm:default:fit:f1": b"{}"}
     busy.ordinary.mset(broken)
