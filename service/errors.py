@@ -46,6 +46,12 @@ class MalformedBodyError(ServiceError):
     status, code, title = 400, "malformed-body", "Malformed body"
 
 
+class TooSlowError(ServiceError):
+    """The request came so slowly that it was not waited for any longer."""
+
+    status, code, title = 408, "too-slow", "Too slow"
+
+
 class InvalidRequestError(ServiceError):
     """The body or the query was read, but a field of it is not allowed."""
 

@@ -18,6 +18,8 @@ from gunicorn.http.errors import (  # type: ignore[import-untyped]
     UnsupportedTransferCoding,
 )
 
+from service.connections import PacedSocket, SlowRequestError
+
 _LINGER_BYTES = 1 << 20
 _LINGER_SECONDS = 1.0
 
@@ -31,6 +33,11 @@ _KINDS: tuple[tuple[type[Exception], HTTPStatus, str], ...] = (
         "The headers are too long or too many.",
     ),
     (
+        SlowRequestError,
+        HTTPStatus.REQUEST_TIMEOUT,
+        "The head of the request did not come in time.",
+    ),
+    (
         ExpectationFailed,
         HTTPStatus.EXPECTATION_FAILED,
         "Of Expect only 100-continue is known.",
@@ -42,8 +49,13 @@ _KINDS: tuple[tuple[type[Exception], HTTPStatus, str], ...] = (
     ),
 )
 
+_CODES = {
+    HTTPStatus.REQUEST_TIMEOUT: "too-slow",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal-error",
+}
 
-def refuse(client: socket.socket, error: Exception) -> None:
+
+def refuse(client: socket.socket | PacedSocket, error: Exception) -> None:
     """Tell a client that its request could not be read; the log tells what it was."""
     request_id = uuid.uuid4().hex
     status, detail = _explained(error)
@@ -71,8 +83,7 @@ def _explained(error: Exception) -> tuple[HTTPStatus, str]:
 
 def _answer(status: HTTPStatus, detail: str, request_id: str) -> bytes:
     """The whole answer. It repeats nothing of what could not be read."""
-    is_ours = status is HTTPStatus.INTERNAL_SERVER_ERROR
-    code = "internal-error" if is_ours else "bad-request"
+    code = _CODES.get(status, "bad-request")
     document = {
         "type": f"/problems/{code}",
         "title": status.phrase,
@@ -95,7 +106,7 @@ def _answer(status: HTTPStatus, detail: str, request_id: str) -> bytes:
     return head.encode() + body
 
 
-def _linger(client: socket.socket) -> None:
+def _linger(client: socket.socket | PacedSocket) -> None:
     """Take what still comes: a socket closed over unread bytes drops the answer."""
     client.shutdown(socket.SHUT_WR)
     left, deadline = _LINGER_BYTES, time.monotonic() + _LINGER_SECONDS

@@ -115,9 +115,12 @@ class Settings:
         _between(0, 256),
     )
     api_threads: int = _setting(
-        64,
-        "Threads of the API, and so the requests answered at once.",
+        128,
+        "Requests the API works on at once; who waits for its client does not count.",
         _between(2, 1024),
+    )
+    max_connections: int = _setting(
+        2000, "Connections to the API that are open at once.", _between(16, 100_000)
     )
     log_format: str = _setting(
         "console",
@@ -157,6 +160,11 @@ class Settings:
         "Largest JSON body; it takes ten times that in memory.",
         _at_least(1024),
     )
+    max_bodies_bytes: int = _setting(
+        2 << 30,
+        "Bytes of all bodies being answered at once, inflated, JSON counted tenfold.",
+        _at_least(10240),
+    )
     max_rows: int = _setting(5_000_000, "Most rows of a table.", _at_least(1))
     max_columns: int = _setting(1_000, "Most columns of a table.", _at_least(1))
     max_numbers: int = _setting(
@@ -175,7 +183,7 @@ class Settings:
         32, "Requests that wait at a time; more are answered at once.", _at_least(0)
     )
     max_event_streams: int = _setting(
-        24, "Event streams open at once; each holds a thread of the API.", _at_least(0)
+        64, "Event streams open at once; each holds a thread of the API.", _at_least(0)
     )
     max_renderings: int = _setting(2, "Pictures drawn at a time.", _at_least(1))
     fit_time_limit_seconds: float = _setting(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
+import resource
+import selectors
 import socket
 import threading
+import time
+from collections import deque
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -14,7 +20,10 @@ from flask import Flask
 # gunicorn has no type hints.
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
+    TConn,
+    ThreadWorker,
+)
 
 from gmm_engine.warm_up import warm_up
 from service import processes
@@ -22,6 +31,7 @@ from service.api.access import Access, current_tenant
 from service.api.app import close_event_streams, create_app
 from service.api.options import ApiOptions
 from service.bootstrap import Wiring
+from service.connections import PacedSocket, Places
 from service.server_errors import refuse
 from service.settings import Settings
 from service.tables import TableLimits
@@ -29,8 +39,12 @@ from service.tables import TableLimits
 GRACEFUL_SECONDS = 7
 """For requests under way when the server is stopped; `gmm serve` waits a bit longer."""
 _KEEPALIVE_SECONDS = 75
+_FIRST_BYTE_SECONDS = 10
 _SILENT_SECONDS = 60
 """Without a sign of life for so long, a process is replaced."""
+_OTHER_FILES = 1024
+"""File descriptors beside those of connections: the store's, and what is read."""
+_PROBE = "/healthz"
 
 
 def make_app(wiring: Wiring, is_open: bool, insecure: bool = False) -> Flask:
@@ -53,6 +67,7 @@ def api_options(settings: Settings) -> ApiOptions:
         max_body_bytes=settings.max_body_bytes,
         max_inflated_bytes=settings.max_inflated_bytes,
         max_json_bytes=settings.max_json_bytes,
+        max_bodies_bytes=settings.max_bodies_bytes,
         table_limits=TableLimits(
             max_rows=settings.max_rows,
             max_columns=settings.max_columns,
@@ -80,15 +95,22 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
+        settings = self._wiring.settings
+        n_connections = settings.max_connections
+        _allow_files(n_connections + _OTHER_FILES)
         options = {
             "bind": f"fd://{self._listener.detach()}",
             "worker_class": ApiWorker,
-            "threads": self._wiring.settings.api_threads,
+            "worker_connections": n_connections,
+            # For those who wait for their client; fewer are at work, see Places.
+            "threads": max(n_connections // 2, settings.api_threads),
             "timeout": _SILENT_SECONDS,
             "graceful_timeout": GRACEFUL_SECONDS,
             "keepalive": _KEEPALIVE_SECONDS,
             "logger_class": ApiLogger,
             "control_socket_disable": True,
+            # It would wait for a slow client in the kernel.
+            "sendfile": False,
             "post_fork": _post_fork,
         }
         for name, value in options.items():
@@ -97,6 +119,10 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         return self._app
 
+    def places(self) -> Places:
+        """Those of a worker: as many as requests may be at work."""
+        return Places(self._wiring.settings.api_threads, self._wiring.stopping)
+
     def end_waiting(self) -> None:
         """Let long polls and event streams end: the server is stopping."""
         self._wiring.stopping.set()
@@ -104,20 +130,69 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
 
 
 class ApiWorker(ThreadWorker):  # type: ignore[misc]
-    """gunicorn's worker, which warms up, and ends what would not end by itself."""
+    """gunicorn's worker, with clients that may be slow, and an end to what lasts."""
+
+    def init_process(self) -> None:
+        self._places = self.app.places()
+        super().init_process()
 
     def run(self) -> None:
         threading.Thread(target=_warm_up, daemon=True).start()
         super().run()
 
-    def handle_error(
-        self, req: Any, client: socket.socket, addr: Any, exc: Exception
-    ) -> None:
+    def accept(self, listener: socket.socket) -> None:
+        """Take a connection in. It gets a thread with its first byte, not before."""
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._close_an_idle_one()
+            return
+        paced = PacedSocket(client, self._places)
+        connection = TConn(self.cfg, paced, address, listener.getsockname())
+        connection.timeout = time.monotonic() + _FIRST_BYTE_SECONDS
+        self.nr_conns += 1
+        self.pending_conns.append(connection)
+        self.poller.register(
+            paced,
+            selectors.EVENT_READ,
+            partial(self.on_pending_socket_readable, connection),
+        )
+        if self.nr_conns >= self.worker_connections:
+            self._close_an_idle_one()
+
+    def handle(self, conn: TConn) -> object:
+        conn.sock.begin()
+        is_kept = super().handle(conn)
+        if not is_kept:
+            # gunicorn would do it in the thread that all connections wait for, and it
+            # takes seconds when the client does not close its end.
+            conn.close(graceful=True)
+        return is_kept
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        # Nobody who is at work should be able to make this service look dead.
+        if req.path == _PROBE:
+            return bool(super().handle_request(req, conn))
+        with conn.sock.at_work():
+            return bool(super().handle_request(req, conn))
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         refuse(client, exc)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.app.end_waiting()
         super().handle_exit(sig, frame)
+
+    def _close_an_idle_one(self) -> None:
+        """Make room for the next connection, if one is there only in case."""
+        idle: deque[TConn] = self.pending_conns or self.keepalived_conns
+        # The newest has had no time to send anything yet.
+        if len(idle) > 1 or (idle is self.keepalived_conns and idle):
+            connection = idle.popleft()
+            self.poller.unregister(connection.sock)
+            self.nr_conns -= 1
+            connection.close()
 
 
 class ApiLogger(Logger):  # type: ignore[misc]
@@ -133,6 +208,15 @@ def _warm_up() -> None:
     warm_up()
     # matplotlib: half a second that the first picture would take longer.
     importlib.import_module("service.rendering")
+
+
+def _allow_files(n_files: int) -> None:
+    """Let this process open so many files, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        n_files = min(n_files, hard)
+    if soft != resource.RLIM_INFINITY and soft < n_files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (n_files, hard))
 
 
 def _post_fork(arbiter: Any, worker: Any) -> None:

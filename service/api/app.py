@@ -18,6 +18,7 @@ from service.api.headers import register_security_headers
 from service.api.health import health_blueprint
 from service.api.idempotency import register_idempotency
 from service.api.json import OrjsonProvider
+from service.api.memory import register_body_memory
 from service.api.metrics import RequestMetrics, metrics_blueprint
 from service.api.models import models_blueprint
 from service.api.openapi import Api
@@ -53,6 +54,7 @@ def create_app(
     register_cors(app, access.cors_origins)
     register_security_headers(app)
     register_access(app, access)
+    register_body_memory(app, options)
     register_drains(app, options)
     register_idempotency(app)
     register_problem_handlers(app)

@@ -98,7 +98,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     ) -> Decorator:
         """Pass the checked JSON object, or query, to the view."""
         inner = super().arguments(schema, location=location, **kwargs)
-        statuses = (422,) if location == "query" else (400, 413, 415, 422)
+        in_query = location == "query"
+        statuses = (414, 422) if in_query else (400, 408, 413, 415, 422)
         return lambda view: self.problems(*statuses)(inner(view))
 
     def upload(self, schema: Schema, example: Mapping[str, object]) -> Decorator:
@@ -120,7 +121,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 requestBody={"required": True, "content": content},
                 parameters=query_parameters(schema),
             )(parsed)
-            return self.problems(400, 413, 415, 422)(documented)
+            return self.problems(400, 408, 413, 414, 415, 422)(documented)
 
         return decorator
 

@@ -11,18 +11,24 @@ from typing import Any, BinaryIO, Protocol
 
 from flask import Request
 
+from service.api.memory import take_body_memory
 from service.api.options import ApiOptions
 from service.errors import (
     MalformedBodyError,
     ServiceError,
     TooLargeError,
+    TooSlowError,
     UnsupportedMediaTypeError,
 )
 
 _CHUNK_BYTES = 64 * 1024
+_MEMORY_PER_JSON_BYTE = 10
+"""A parsed number is an object of Python."""
 
 
-def open_body(request: Request, options: ApiOptions) -> BinaryIO:
+def open_body(
+    request: Request, options: ApiOptions, memory_per_byte: int = 1
+) -> BinaryIO:
     """Return the inflated body as a stream that raises when a bound is passed."""
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip"):
@@ -38,6 +44,8 @@ def open_body(request: Request, options: ApiOptions) -> BinaryIO:
         _too_large,
         _broken_transfer,
         announced=request.content_length or 0,
+        # What is inflated is counted as that.
+        memory_per_byte=memory_per_byte if encoding == "identity" else 0,
     )
     if encoding == "identity":
         return io.BufferedReader(sent, _CHUNK_BYTES)
@@ -46,13 +54,16 @@ def open_body(request: Request, options: ApiOptions) -> BinaryIO:
         options.max_inflated_bytes,
         _inflates_too_large,
         _broken_gzip,
+        memory_per_byte=memory_per_byte,
     )
     return io.BufferedReader(inflated, _CHUNK_BYTES)
 
 
 def read_json_body(request: Request, options: ApiOptions) -> bytes:
     """Return a whole JSON body; its bound is lower than that of tables."""
-    body = open_body(request, options).read(options.max_json_bytes + 1)
+    body = open_body(request, options, _MEMORY_PER_JSON_BYTE).read(
+        options.max_json_bytes + 1
+    )
     if len(body) > options.max_json_bytes:
         raise TooLargeError(
             f"A JSON body may have {options.max_json_bytes} bytes; send a larger table "
@@ -94,10 +105,12 @@ class _BoundedStream(io.RawIOBase):
         too_large: Callable[[int], ServiceError],
         broken: Callable[[Exception], ServiceError],
         announced: int = 0,
+        memory_per_byte: int = 0,
     ) -> None:
         self._source, self._limit, self._left = source, limit, limit
         self._too_large, self._broken = too_large, broken
         self._announced = announced
+        self._memory_per_byte = memory_per_byte
 
     def readable(self) -> bool:
         return True
@@ -108,12 +121,19 @@ class _BoundedStream(io.RawIOBase):
             chunk = self._source.read(min(len(buffer), self._left + 1))
         except ServiceError:
             raise
+        except TimeoutError as error:
+            raise TooSlowError(
+                "The body came too slowly, or stopped coming; send it again, "
+                "compressed if the line is slow."
+            ) from error
         except Exception as error:
             # What a server raises for broken framing has no common base class.
             raise self._broken(error) from error
         if len(chunk) > self._left:
             raise self._too_large(self._limit)
         self._left -= len(chunk)
+        if self._memory_per_byte:
+            take_body_memory(len(chunk) * self._memory_per_byte)
         if not chunk and self._limit - self._left < self._announced:
             # gunicorn ends the stream like this when the client goes away.
             raise self._broken(EOFError())

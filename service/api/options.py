@@ -20,6 +20,8 @@ class ApiOptions:
     """Bytes of a body once its Content-Encoding is undone."""
     max_json_bytes: int = 64 * _MEBIBYTE
     """Bytes of a JSON body; it takes ten times that in memory."""
+    max_bodies_bytes: int = 2048 * _MEBIBYTE
+    """Bytes of all bodies that are read or answered at a time, JSON counted tenfold."""
     max_drained_bytes: int = 64 * _MEBIBYTE
     """What is read of a refused body, so that the client gets to read the answer."""
     max_drain_seconds: float = 10.0
@@ -34,7 +36,7 @@ class ApiOptions:
     """How long one request may wait for a fit."""
     max_waiting: int = 32
     """Requests that wait at a time; one more is answered at once."""
-    max_event_streams: int = 24
+    max_event_streams: int = 64
     heartbeat_seconds: float = 5.0
     """Longest silence on an event stream; also how fast streams end on shutdown."""
     webhook_rules: TargetRules | None = None
