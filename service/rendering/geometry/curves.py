@@ -29,7 +29,8 @@ def component_densities(
 def histogram(x: FloatArray, at_most: int = 60) -> tuple[FloatArray, FloatArray]:
     """Return the heights, of area one in all, and the edges of equal bins.
 
-    The bin width is that of Freedman and Diaconis (1981), 2 IQR / n^(1/3).
+    The bin width is that of Freedman and Diaconis (1981), 2 IQR / n^(1/3), but there
+    are at least √n bins: quartiles in clusters far apart say nothing of their width.
     """
     low, high = float(x.min()), float(x.max())
     if high <= low:
@@ -37,7 +38,8 @@ def histogram(x: FloatArray, at_most: int = 60) -> tuple[FloatArray, FloatArray]
     quartiles = np.quantile(x, [0.25, 0.75])
     width = 2 * float(quartiles[1] - quartiles[0]) / np.cbrt(len(x))
     n_bins = at_most if width <= 0 else int(np.ceil((high - low) / width))
-    edges = np.linspace(low, high, int(np.clip(n_bins, 1, at_most)) + 1)
+    fewest = min(int(np.ceil(np.sqrt(len(x)))), at_most)
+    edges = np.linspace(low, high, int(np.clip(n_bins, fewest, at_most)) + 1)
     counts, _ = np.histogram(x, edges)
     return counts / (len(x) * np.diff(edges)), edges
 

@@ -52,6 +52,14 @@ def test_a_histogram_of_repeated_values_has_area_one(x):
     assert_allclose(heights @ np.diff(edges), 1)
 
 
+def test_bars_are_as_high_as_the_density_of_clusters_far_apart():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(0, 1, 300), rng.normal(100, 1, 300)])
+    heights, _ = histogram(x)
+    highest = 0.5 / np.sqrt(2 * np.pi)
+    assert heights.max() > highest / 2
+
+
 def test_curves_are_cut_where_they_are_low():
     curves = curves_above(0.5, np.arange(4.0), np.array([[0, 1, 1, 0.0], [0, 0, 0, 0]]))
     assert curves[0].tolist() == [[1, 1], [2, 1]]
