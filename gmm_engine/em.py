@@ -25,7 +25,9 @@ from gmm_engine.types import BoolArray, FloatArray, IntArray
 # A component with less than this share of the rows has lost them all.
 DROPPED_SHARE = 1e-14
 # How much of tol may still be to come, by Aitken's estimate, when EM stops.
-REMAINING_SHARE = 0.25
+REMAINING_SHARE = 0.5
+# What share of tol an iteration may gain and count as none.
+_NEGLIGIBLE_SHARE = 0.03
 # Relative rounding of a sum over the rows.
 _NOISE = 1e-15
 # How many steps EM makes alone when its gains grow.
@@ -164,7 +166,8 @@ class EmRun:
     def converged(self) -> bool:
         """Whether the last gain of EM, and what may still be to come, are below tol.
 
-        What is to come is Aitken's estimate. Two steps of EM itself decide, for where
+        What is to come is Aitken's estimate, which does not count once an iteration
+        gains next to nothing. Two steps of EM itself decide, for where
         extrapolation comes to rest may be a saddle, which EM would leave.
 
         References
@@ -177,6 +180,8 @@ class EmRun:
         previous, gain = self.gains
         # Below this the gain is rounding, whatever tol says.
         if gain <= _NOISE * abs(self.log_likelihood) / self._total:
+            return True
+        if gain <= _NEGLIGIBLE_SHARE * self.tol:
             return True
         if gain > self.tol or gain >= previous:
             return False
@@ -208,7 +213,7 @@ class EmRun:
             assert self.accelerator is not None
             self.accelerator.forget()
             self._note()
-        if gain <= self.tol:
+        if gain <= REMAINING_SHARE * self.tol:
             self.n_plain = 2
 
     def _beyond(self, step: MStep) -> MStep | None:

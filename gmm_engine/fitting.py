@@ -44,7 +44,7 @@ def fit(
     init : "k-means++", "random_points" or "random_responsibilities".
     n_init : how many independent searches for a start are made.
     tol : EM stops when an iteration gains less than this in mean log-likelihood per
-        sample (nats), and less than a quarter of it is still to come by Aitken's
+        sample (nats), and less than half of it is still to come by Aitken's
         estimate.
     max_iter : most EM iterations over the full data; 0 only evaluates the start.
     reg_covar : smallest variance that a component may have in any direction, as a

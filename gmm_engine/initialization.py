@@ -20,6 +20,8 @@ from gmm_engine.types import AnyArray, FloatArray, IntArray
 from gmm_engine.validation import require_enough_rows
 
 _LLOYD_ITERATIONS = 3
+# A component has at least this share of the rows at a start.
+_LEAST_SHARE = 1e-10
 
 Initialization = Callable[[FloatArray, FloatArray, int, np.random.Generator], AnyArray]
 """(points, sample weights, n_components, rng) → labels (n,) or responsibilities (K, n),
@@ -100,14 +102,18 @@ def start_from(
     a start on the edge of collapse would never leave it.
     """
     n_features = points.shape[1]
-    responsibilities = assignment
     if assignment.ndim == 1:
-        responsibilities = hard_responsibilities(assignment, n_components) * weights
-    counts = responsibilities.sum(axis=1)
-    counts = np.maximum(counts, 1e-10 * counts.sum())
-    means = responsibilities @ points / counts[:, None]
-    statistics = moments_about(points, responsibilities, means, structure.moments)
-    scatter = scatter_about_means(statistics, counts, structure.moments)
+        counts, means, matrices = compiled_kernels().label_moments(
+            points, weights, assignment, n_components
+        )
+        counts = np.maximum(counts, _LEAST_SHARE * counts.sum())
+        scatter = _as_moments(matrices, structure.moments)
+    else:
+        counts = assignment.sum(axis=1)
+        counts = np.maximum(counts, _LEAST_SHARE * counts.sum())
+        means = assignment @ points / counts[:, None]
+        statistics = moments_about(points, assignment, means, structure.moments)
+        scatter = scatter_about_means(statistics, counts, structure.moments)
     if structure.moments is Moments.POOLED:
         covariances = structure.estimate(scatter, counts, n_features)
     else:
@@ -123,6 +129,16 @@ def start_from(
         )
     covariances, _ = structure.repair(covariances, floor)
     return Parameters(counts / counts.sum(), means, covariances, structure)
+
+
+def _as_moments(matrices: FloatArray, moments: Moments) -> FloatArray:
+    """Return scatter matrices (K, D, D) in the shape that `moments` names."""
+    if moments is Moments.FULL:
+        return matrices
+    if moments is Moments.POOLED:
+        return np.asarray(matrices.sum(axis=0))
+    diagonals = np.diagonal(matrices, axis1=1, axis2=2)
+    return diagonals if moments is Moments.DIAGONAL else diagonals.sum(axis=1)
 
 
 def hard_responsibilities(labels: IntArray, n_components: int) -> FloatArray:

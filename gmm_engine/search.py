@@ -6,10 +6,10 @@ four times as many, and so on, so that EM on all rows begins where little is lef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from gmm_engine.sources import ArraySource
 from gmm_engine.starts import within_variances
 from gmm_engine.types import FloatArray
 
+S = TypeVar("S")
 # Rows for each free parameter on which starts are compared, and their bounds.
 _ROWS_PER_PARAMETER = 5
 _FEWEST_ROWS, _MOST_ROWS = 1_000, 20_000
@@ -30,9 +31,9 @@ _GROWTH = 4
 N_STARTS = 8
 # Where an iteration of all starts takes longer than this many operations, half of them.
 _EXPENSIVE = 2e9
-_SHORT, _LONG = 12, 150
+_SHORT, _LONG = 8, 150
 N_FINALISTS = 3
-_FINALISTS_ITERATIONS = 25
+_FINALISTS_ITERATIONS = 10
 # Two runs with mean log-likelihoods this close found the same optimum.
 SAME_OPTIMUM = 1e-4
 
@@ -105,8 +106,8 @@ class Found(NamedTuple):
 def sample_sizes(n_samples: int, n_parameters: int) -> list[int]:
     """Return on how many rows to search, one size after the other.
 
-    >>> sample_sizes(500, 50), sample_sizes(100_000, 50)
-    ([500], [1000, 4000, 16000])
+    >>> sample_sizes(500, 50), sample_sizes(5_000, 50), sample_sizes(100_000, 50)
+    ([500], [1000, 5000], [1000, 4000, 16000])
     """
     size = min(max(_ROWS_PER_PARAMETER * n_parameters, _FEWEST_ROWS), _MOST_ROWS)
     if n_samples <= 2 * size:
@@ -115,7 +116,8 @@ def sample_sizes(n_samples: int, n_parameters: int) -> list[int]:
     while size <= n_samples // 2:
         sizes.append(size)
         size *= _GROWTH
-    return sizes
+    # Which of the finalists is best shows on the second sample.
+    return sizes if len(sizes) > 1 else [*sizes, n_samples]
 
 
 def draw_samples(
@@ -123,10 +125,10 @@ def draw_samples(
 ) -> list[Sample]:
     """Return samples of these sizes, each part of the next."""
     n_samples = source.n_samples
-    if sizes[-1] == n_samples:
+    if sizes[0] == n_samples:
         everything = source.take(np.arange(n_samples))
         return [Sample(source, frame.enter(everything), True)]
-    drawn = rng.choice(n_samples, sizes[-1], replace=False)
+    drawn = rng.choice(n_samples, min(sizes[-1], n_samples), replace=False)
     samples = []
     for size in sizes:
         chosen = np.sort(drawn[:size])
@@ -186,9 +188,11 @@ class Search:
         candidates = self._candidates(first, seed.spawn(self._n_starts))
         candidates.sort(key=lambda each: each.merit, reverse=True)
         if first.is_everything:
-            ends = [self._compiled(first, each, _LONG) for each in candidates]
+            ends = self._all_compiled(first, candidates, _LONG)
         else:
-            ends = [self._careful(each) for each in candidates[:N_FINALISTS]]
+            second = self.samples[min(1, len(self.samples) - 1)]
+            finalists = candidates[:N_FINALISTS]
+            ends = self._all_compiled(second, finalists, _FINALISTS_ITERATIONS)
         ends.sort(key=lambda each: each.merit, reverse=True)
         best = ends[0]
         for sample in self.samples[2:]:
@@ -226,12 +230,7 @@ class Search:
             fresh = Candidate(start, start, -np.inf)
             return self._compiled(sample, fresh, _SHORT)
 
-        mapped: Iterator[Candidate]
-        if self.executor is None:
-            mapped = map(candidate, seeds)
-        else:
-            mapped = self.executor.map(candidate, seeds)
-        return list(mapped)
+        return self._mapped(candidate, seeds)
 
     def _compiled(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
         """Return where compiled EM leads, or the candidate with its end given up."""
@@ -252,12 +251,19 @@ class Search:
         mean = run.log_likelihoods[-1] / source.total_weight
         return Candidate(candidate.start, run.parameters, mean)
 
-    def _careful(self, candidate: Candidate) -> Candidate:
-        """Return where a finalist ends on the second sample."""
-        if candidate.end is None:
-            return candidate
-        sample = self.samples[min(1, len(self.samples) - 1)]
-        return self._climb(sample, candidate, _FINALISTS_ITERATIONS)
+    def _all_compiled(
+        self, sample: Sample, candidates: Sequence[Candidate], n_iter: int
+    ) -> list[Candidate]:
+        return self._mapped(
+            lambda each: self._compiled(sample, each, n_iter), candidates
+        )
+
+    def _mapped(
+        self, function: Callable[[S], Candidate], items: Sequence[S]
+    ) -> list[Candidate]:
+        if self.executor is None:
+            return [function(item) for item in items]
+        return list(self.executor.map(function, items))
 
     def _climb(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
         assert candidate.end is not None

@@ -19,8 +19,8 @@ import numpy as np
 from gmm_engine.types import AnyArray, FloatArray
 
 T = TypeVar("T")
-# Work worth handing to another thread, in operations: a tenth of a millisecond.
-_WORTH_A_BLOCK = 3e6
+# Work worth handing to another thread, in operations: a fraction of a millisecond.
+_WORTH_A_BLOCK = 1e7
 # A block that has to be converted holds at most this many numbers: 4 MB.
 _CONVERTED_NUMBERS = 1 << 19
 _MOST_BLOCKS = 32

@@ -39,6 +39,8 @@ OnIteration = Callable[[IterationState], object]
 # While starts are searched, on_iteration is called once for so many operations
 # (a fraction of a second), so that a fit can be stopped there too.
 _OPERATIONS_BETWEEN_REPORTS = 5e8
+# The tol of a fit that is searched on all its rows, as a share of the one given.
+SMALL_TOL_SHARE = 0.25
 
 
 class _StoppedError(Exception):
@@ -109,6 +111,9 @@ class FitTask:
         # Few rows: once more from where it started, to show the way.
         start = best.start if is_small or best.end is None else best.end
         run = self._run(problem, as_start(start))
+        if is_small:
+            # Few rows cost nothing: come closer to the optimum than asked for.
+            run.tol *= SMALL_TOL_SHARE
         result = self._go_on(run, chosen, n_init, Found.by(found))
         lost = best.log_likelihood - self._mean_in_frame(result)
         if is_small and best.end is not None and lost > SAME_OPTIMUM:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import abc
 import enum
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
 
-from gmm_engine.types import BoolArray, FloatArray
+from gmm_engine.types import AnyArray, BoolArray, FloatArray
 
 # Below this ratio of an eigenvalue to its variance a covariance is only rounding.
 ROUNDING = 1e-13
@@ -117,6 +118,11 @@ class CovarianceStructure(abc.ABC):
         """Return the covariances that have these coordinates."""
 
 
+@cache
+def _below_diagonal(n_features: int) -> tuple[AnyArray, AnyArray]:
+    return np.tril_indices(n_features, -1)
+
+
 def matrices_to_vector(matrices: FloatArray) -> FloatArray:
     """Return (K, D, D) matrices by their Cholesky factors L, free of units.
 
@@ -125,14 +131,14 @@ def matrices_to_vector(matrices: FloatArray) -> FloatArray:
     factors = np.linalg.cholesky(matrices)
     n_features = factors.shape[1]
     diagonals = np.diagonal(factors, axis1=1, axis2=2)
-    rows, columns = np.tril_indices(n_features, -1)
+    rows, columns = _below_diagonal(n_features)
     below = factors[:, rows, columns] / diagonals[:, rows]
     return np.concatenate([np.log(diagonals).ravel(), below.ravel()])
 
 
 def vector_to_matrices(vector: FloatArray, n: int, n_features: int) -> FloatArray:
     """Return the n matrices that have these coordinates, (n, D, D)."""
-    rows, columns = np.tril_indices(n_features, -1)
+    rows, columns = _below_diagonal(n_features)
     diagonals = np.exp(vector[: n * n_features]).reshape(n, n_features)
     factors = np.zeros((n, n_features, n_features))
     below = vector[n * n_features :].reshape(n, len(rows))

@@ -1179,11 +1179,14 @@ def iterate(
 
 
 @compiled
-def _squared_distance(a: FloatArray, b: FloatArray) -> float:
-    total = 0.0
-    for i in range(len(a)):
-        total += (a[i] - b[i]) * (a[i] - b[i])
-    return total
+def _distances_to(z: FloatArray, center: FloatArray, out: FloatArray) -> None:
+    """Squared distances of points (D, n) to a center."""
+    for t in range(len(out)):
+        out[t] = 0.0
+    for i in range(len(center)):
+        z_i, c = z[i], center[i]
+        for t in range(len(out)):
+            out[t] += (z_i[t] - c) * (z_i[t] - c)
 
 
 @compiled
@@ -1208,6 +1211,7 @@ def k_means(
     """
     n_rows, n_features = points.shape
     n_components, n_candidates = uniforms.shape
+    z = points.T.copy()
     closest = np.full(n_rows, np.inf)
     trial, best = np.empty(n_rows), np.empty(n_rows)
     cumulative = np.cumsum(weights)
@@ -1215,10 +1219,10 @@ def k_means(
         best_total, chosen = np.inf, -1
         for c in range(n_candidates if k > 0 else 1):
             candidate = _drawn(cumulative, uniforms[k, c])
+            _distances_to(z, points[candidate], trial)
             total = 0.0
             for t in range(n_rows):
-                distance = _squared_distance(points[t], points[candidate])
-                trial[t] = min(closest[t], distance)
+                trial[t] = min(closest[t], trial[t])
                 total += weights[t] * trial[t]
             if total < best_total:
                 best_total, chosen = total, candidate
@@ -1233,12 +1237,13 @@ def k_means(
     counts = np.empty(n_components)
     for iteration in range(n_iter + 1):
         for t in range(n_rows):
-            nearest, label = np.inf, 0
-            for k in range(n_components):
-                distance = _squared_distance(points[t], centers[k])
-                if distance < nearest:
-                    nearest, label = distance, k
-            labels[t] = label
+            closest[t] = np.inf
+        for k in range(n_components):
+            _distances_to(z, centers[k], trial)
+            for t in range(n_rows):
+                is_nearer = trial[t] < closest[t]
+                labels[t] = k if is_nearer else labels[t]
+                closest[t] = trial[t] if is_nearer else closest[t]
         if iteration < n_iter:
             moved = np.zeros(centers.shape)
             counts[:] = 0.0
@@ -1250,3 +1255,36 @@ def k_means(
                 if counts[k] > 0:
                     centers[k] = moved[k] / counts[k]
     return int(n_components)
+
+
+@compiled
+def label_moments(
+    points: FloatArray,
+    weights: FloatArray,
+    labels: IntArray,
+    counts: FloatArray,
+    means: FloatArray,
+    second: FloatArray,
+) -> None:
+    """Fill counts (K,), means (K, D) and scatter (K, D, D) of labelled points."""
+    n_rows, n_features = points.shape
+    counts[:] = 0.0
+    means[:] = 0.0
+    second[:] = 0.0
+    for t in range(n_rows):
+        k, w = labels[t], weights[t]
+        counts[k] += w
+        for i in range(n_features):
+            means[k, i] += w * points[t, i]
+    for k in range(len(counts)):
+        if counts[k] > 0:
+            means[k] /= counts[k]
+    centred = np.empty(n_features)
+    for t in range(n_rows):
+        k, w = labels[t], weights[t]
+        for i in range(n_features):
+            centred[i] = points[t, i] - means[k, i]
+        for i in range(n_features):
+            v, row = w * centred[i], second[k, i]
+            for j in range(n_features):
+                row[j] += v * centred[j]

@@ -47,6 +47,20 @@ class Sums:
         )
 
 
+def label_moments(
+    points: FloatArray, weights: FloatArray, labels: IntArray, n_components: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return counts (K,), means (K, D) and scatter (K, D, D) of labelled points."""
+    n_features = points.shape[1]
+    counts = np.empty(n_components)
+    means = np.empty((n_components, n_features))
+    second = np.empty((n_components, n_features, n_features))
+    compiled.label_moments(
+        _read_only(points), _read_only(weights), labels, counts, means, second
+    )
+    return counts, means, second
+
+
 def _padded(array: FloatArray, n_features: int, axes: tuple[int, ...]) -> FloatArray:
     """Return a copy with zeros up to a multiple of four features along some axes."""
     padded = -(-n_features // 4) * 4
