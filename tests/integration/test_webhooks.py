@@ -3,34 +3,50 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
 from redis import Redis
 from standardwebhooks.webhooks import Webhook
 
-from tests.integration.processes import children, command_of, eventually, kill
+from tests.integration.processes import (
+    children,
+    command_of,
+    eventually,
+    is_alive,
+    kill,
+)
 from tests.integration.running import cloud, gmm, running_service
 from tests.receiver import SECRET, receiving
 
 
-@pytest.fixture
-def receiver():
+@pytest.fixture(scope="module")
+def receiving_all():
     with receiving() as receiver:
         yield receiver
 
 
-@pytest.fixture
-def telling(own_folder: Path, receiver):
+@pytest.fixture(scope="module")
+def telling(receiving_all):
     """A service that may tell the receiver."""
-    with running_service(
-        own_folder,
-        GMM_WEBHOOK_SECRET=SECRET,
-        GMM_WEBHOOK_PORTS=str(receiver.port),
-        GMM_WEBHOOK_ALLOW_HTTP="true",
-        GMM_WEBHOOK_ALLOW_PRIVATE="true",
-    ) as service:
+    with (
+        tempfile.TemporaryDirectory(prefix="gmm-") as folder,
+        running_service(
+            Path(folder),
+            GMM_WEBHOOK_SECRET=SECRET,
+            GMM_WEBHOOK_PORTS=str(receiving_all.port),
+            GMM_WEBHOOK_ALLOW_HTTP="true",
+            GMM_WEBHOOK_ALLOW_PRIVATE="true",
+        ) as service,
+    ):
         yield service
+
+
+@pytest.fixture
+def receiver(receiving_all):
+    receiving_all.received.clear()
+    return receiving_all
 
 
 def dispatchers(service) -> list[int]:
@@ -55,7 +71,6 @@ def test_the_end_of_a_fit_is_told(telling, receiver):
     assert message["data"] == fit
     assert SECRET not in telling.log
     assert "key=1" not in telling.log
-    assert telling.stop() == 0
 
 
 def test_what_a_killed_dispatcher_was_sending_is_sent_again(telling, receiver):
@@ -80,6 +95,12 @@ def test_what_a_killed_dispatcher_was_sending_is_sent_again(telling, receiver):
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.body == second.body
     assert json.loads(first.body)["data"]["id"] == fit_id
+
+
+def test_the_dispatcher_stops_with_the_service(telling):
+    (dispatcher,) = eventually(lambda: dispatchers(telling))
+    assert telling.stop() == 0
+    assert not is_alive(dispatcher)
 
 
 def test_a_service_without_a_secret_has_no_dispatcher(service):

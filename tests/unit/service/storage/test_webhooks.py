@@ -128,6 +128,13 @@ def test_of_two_notes_of_the_same_attempt_the_first_counts(fits, outbox, ended):
     assert taken(outbox, 1000) == []
 
 
+def test_a_late_note_does_not_put_off_what_is_due(outbox, ended):
+    fit = ended()
+    outbox.settle(fit, WEBHOOK.tried(REFUSED), later(15))
+    outbox.settle(fit, WEBHOOK.tried(REFUSED), later(99))
+    assert len(taken(outbox, 15)) == 1
+
+
 def test_noting_an_attempt_does_not_change_when_the_record_expires(
     store_clients, outbox, ended
 ):
