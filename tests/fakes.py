@@ -221,7 +221,7 @@ class InMemoryFitRepository:
         self, fit: Fit, events: Sequence[tuple[FitEventKind, dict[str, object]]]
     ) -> Fit:
         with self._changed:
-            self._fits[fit.id] = fit
+            self._fits[fit.id] = replace(fit, queue_position=None)
             if fit.status.is_final:
                 self._checkpoints.pop(fit.id, None)
             stream = self._events.setdefault(fit.id, [])

@@ -62,8 +62,7 @@ def register_idempotency(app: Flask) -> None:
 
     @app.before_request
     def hash_body() -> None:
-        if "Idempotency-Key" in request.headers:
-            _require_valid(request.headers["Idempotency-Key"])
+        if request.method == "POST" and "Idempotency-Key" in request.headers:
             # Where the parsers look for it, whoever comes first.
             request.stream = HashingStream(request.stream)  # type: ignore[assignment]
 
@@ -88,7 +87,7 @@ def idempotent(
                 return _answer(view(*args, new_id=new_id, **kwargs))
 
             answer, is_replayed = services().idempotency.once(
-                request.headers["Idempotency-Key"],
+                _key(request),
                 _fingerprint(request, stream.digest_of_all(options.max_body_bytes)),
                 create,
             )
@@ -103,12 +102,14 @@ def idempotent(
     return decorator
 
 
-def _require_valid(key: str) -> None:
+def _key(request: Request) -> str:
+    key = request.headers["Idempotency-Key"]
     if not _KEY.fullmatch(key):
         raise InvalidIdempotencyKeyError(
             "The Idempotency-Key must have 1 to 255 visible ASCII characters, such as "
             "a UUID; send one of these, or leave the header out."
         )
+    return key
 
 
 def _fingerprint(request: Request, body_digest: bytes) -> str:

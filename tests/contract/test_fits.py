@@ -224,3 +224,67 @@ def test_nobody_waits_for_events_of_a_finished_fit(fits, running):
 def test_what_is_no_event_id_is_refused(fits, running, after):
     with pytest.raises(InvalidRequestError):
         fits.events("f1", after, 0)
+
+
+def a_hashed_fit(fit_id, seed=1, **fields):
+    return a_fit(
+        fit_id, content_hash=f"sha256:a{seed}", seedless_hash="sha256:a", **fields
+    )
+
+
+def test_an_equal_fit_is_found_with_its_seed_and_without(fits):
+    fits.add(a_hashed_fit("f1", seed=1))
+    fits.add(a_hashed_fit("f2", seed=2))
+    assert fits.equal("sha256:a1").id == "f1"
+    assert fits.equal("sha256:a2").id == "f2"
+    assert fits.equal("sha256:a").id == "f2"
+    assert fits.equal("sha256:b") is None
+
+
+def test_a_running_or_succeeded_fit_is_an_equal_one(fits):
+    fits.add(a_hashed_fit("f1"))
+    fit = fits.start("f1", NOW)
+    assert fits.equal("sha256:a").status is FitState.RUNNING
+    fits.succeed(fit, a_fitted_model(), later(1))
+    assert fits.equal("sha256:a").status is FitState.SUCCEEDED
+
+
+def test_a_failed_or_cancelled_fit_is_no_equal_one(fits):
+    fits.add(a_hashed_fit("f1"))
+    fits.fail(fits.start("f1", NOW), FAILURE, later(1))
+    assert fits.equal("sha256:a") is None
+    fits.add(a_hashed_fit("f2"))
+    fits.cancel("f2", NOW)
+    assert fits.equal("sha256:a") is None
+
+
+def test_a_fit_whose_model_was_deleted_is_no_equal_one(fits, models):
+    fits.add(a_hashed_fit("f1"))
+    fits.succeed(fits.start("f1", NOW), a_fitted_model(), later(1))
+    models.delete("m1")
+    assert fits.equal("sha256:a1") is None
+
+
+def test_the_fits_that_wait_are_counted(fits):
+    for fit_id in ("f1", "f2", "f3"):
+        fits.add(a_fit(fit_id))
+    fits.start("f1", NOW)
+    fits.cancel("f2", NOW)
+    assert fits.n_queued() == 1
+
+
+def test_how_long_the_last_fits_took_is_known_newest_first(fits):
+    assert fits.recent_seconds() == []
+    for number in range(25):
+        fits.add(a_fit(f"f{number}"))
+        fit = fits.start(f"f{number}", later(100 * number))
+        model = a_fitted_model(f"m{number}")
+        fits.succeed(fit, model, later(100 * number + number + 0.5))
+    fits.add(a_fit("bad"))
+    fits.fail(fits.start("bad", NOW), FAILURE, later(10_000))
+    assert fits.recent_seconds() == [number + 0.5 for number in range(24, 4, -1)]
+
+
+def test_a_place_in_the_queue_is_not_stored(fits):
+    fits.add(a_fit("f1", queue_position=7))
+    assert fits.get("f1").queue_position is None

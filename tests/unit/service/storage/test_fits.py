@@ -8,7 +8,12 @@ import pytest
 
 from service.domain.fits import FitEventKind, FitState
 from service.domain.pages import PageRequest
-from service.errors import CorruptValueError, FitNotFoundError, StaleAttemptError
+from service.errors import (
+    CorruptValueError,
+    FitNotFoundError,
+    NoTrajectoryError,
+    StaleAttemptError,
+)
 from service.storage import fits as fits_module
 from service.storage.fits import RedisFitRepository
 from service.storage.keys import Keys
@@ -179,6 +184,53 @@ def test_without_a_ttl_only_the_events_of_a_finished_fit_expire(fits, store_clie
     fits.succeed(fits.start("f1", NOW), a_fitted_model(), later(1))
     expiring = {key for key in client.scan_iter("*") if client.ttl(key) != -1}
     assert expiring == {KEYS.fit_events("f1").encode()}
+
+
+def test_a_hash_is_kept_as_long_as_its_fit(store_clients):
+    fits = RedisFitRepository(store_clients, ttl=HOUR)
+    client = store_clients.ordinary
+    fits.add(a_fit(content_hash="sha256:a1", seedless_hash="sha256:a"))
+    names = [KEYS.fit_by_hash(found) for found in ("sha256:a1", "sha256:a")]
+    assert [client.ttl(name) for name in names] == [-1, -1]
+    fits.cancel("f1", NOW)
+    assert all(3590 < client.ttl(name) <= 3600 for name in names)
+
+
+def test_an_equal_fit_that_expired_is_none(store_clients):
+    fits = RedisFitRepository(store_clients, ttl=HOUR)
+    fits.add(a_fit(content_hash="sha256:a1", seedless_hash="sha256:a"))
+    store_clients.ordinary.delete(KEYS.fit("f1"))
+    assert fits.equal("sha256:a1") is None
+
+
+def test_events_expire_no_later_than_their_fit(store_clients):
+    fits = RedisFitRepository(store_clients, ttl=timedelta(seconds=5))
+    fits.add(a_fit())
+    fits.cancel("f1", NOW)
+    assert 0 < store_clients.ordinary.ttl(KEYS.fit_events("f1")) <= 5
+
+
+def test_a_trajectory_may_expire_before_its_model(store_clients):
+    fits = RedisFitRepository(store_clients, trajectory_ttl=HOUR)
+    models = RedisModelRepository(store_clients, trajectory_ttl=HOUR)
+    fits.add(a_fit())
+    fits.succeed(fits.start("f1", NOW), a_fitted_model("m1"), later(1))
+    models.add(a_fitted_model("m2"))
+    client = store_clients.ordinary
+    for model_id in ("m1", "m2"):
+        assert client.ttl(KEYS.model(model_id)) == -1
+        assert client.ttl(KEYS.model_parameters(model_id)) == -1
+        assert 3590 < client.ttl(KEYS.model_trajectory(model_id, 0)) <= 3600
+        client.delete(KEYS.model_trajectory(model_id, 0))
+        with pytest.raises(NoTrajectoryError):
+            models.trajectory(model_id)
+        assert models.mixture(model_id).n_components == 2
+
+
+def test_no_trajectory_outlives_its_model(store_clients):
+    models = RedisModelRepository(store_clients, ttl=HOUR, trajectory_ttl=2 * HOUR)
+    models.add(a_fitted_model())
+    assert 0 < store_clients.ordinary.ttl(KEYS.model_trajectory("m1", 0)) <= 3600
 
 
 def test_a_finished_fit_whose_events_expired_has_none_and_nobody_waits(

@@ -19,6 +19,11 @@ def all_keys(names):
         names.model("x"),
         names.model_parameters("x"),
         names.model_trajectory("x", 1),
+        names.fit_by_hash("sha256:x"),
+        names.fit_durations,
+        names.idempotency("x"),
+        names.idempotency_hold("x"),
+        names.idempotency_keys,
         names.staged("x", 1),
     ]
 

@@ -13,7 +13,7 @@ def test_a_queued_job_is_a_tenant_and_an_id_in_json(queue, jobs):
     assert jobs.job_ids == ["f1"]
     stored = jobs.connection.hget("rq:job:f1", "data")
     function, _, arguments, _ = json.loads(zlib.decompress(stored))
-    assert (function, arguments) == ("service.worker.horse.run_fit", ["acme", "f1"])
+    assert (function, arguments) == ("fit", ["acme", "f1"])
 
 
 def test_queueing_twice_is_harmless(queue, jobs):
@@ -37,3 +37,19 @@ def test_a_queue_that_does_not_answer_only_delays(monkeypatch):
     queue = RqFitQueue(Redis(port=1, retry=None), "acme")
     queue.enqueue("f1")
     queue.withdraw("f1")
+
+
+def test_the_fits_that_wait_are_told_in_the_order_of_their_turns(queue, connection):
+    other = RqFitQueue(connection, "other")
+    for waiting, fit_id in ((queue, "f1"), (other, "f2"), (queue, "f3")):
+        waiting.enqueue(fit_id)
+    assert list(queue.waiting_ids()) == ["f1", "f2", "f3"]
+    other.withdraw("f2")
+    assert list(queue.waiting_ids()) == ["f1", "f3"]
+    assert queue.n_workers() == 0
+
+
+def test_of_a_queue_that_does_not_answer_nothing_is_known():
+    queue = RqFitQueue(Redis(port=1, retry=None), "acme")
+    assert list(queue.waiting_ids()) == []
+    assert queue.n_workers() == 0
