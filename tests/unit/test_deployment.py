@@ -25,9 +25,19 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 SETTINGS = {f"GMM_{setting.name.upper()}" for setting in fields(Settings)}
 
 
+def set_environment(monkeypatch, service: dict[str, Any]) -> None:
+    """As compose does for somebody who has set nothing: `${NAME:-default}`."""
+    for variable, value in service["environment"].items():
+        filled = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
+        assert "$" not in filled
+        monkeypatch.setenv(variable, filled)
+
+
 def test_the_compose_file_has_the_store_the_migration_the_api_and_the_worker():
-    assert set(SERVICES) == {"redis", "migrate", "api", "worker"}
-    assert set(OURS) == {"migrate", "api", "worker"}
+    assert set(SERVICES) == {"redis", "migrate", "api", "worker", "webhooks"}
+    assert set(OURS) == {"migrate", "api", "worker", "webhooks"}
+    # Only for those who ask for it.
+    assert [name for name in SERVICES if "profiles" in SERVICES[name]] == ["webhooks"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -46,8 +56,7 @@ def test_each_variable_is_a_setting(name):
 
 @pytest.mark.parametrize("name", OURS)
 def test_the_settings_of_each_service_are_valid(name, monkeypatch):
-    for variable, value in OURS[name]["environment"].items():
-        monkeypatch.setenv(variable, value)
+    set_environment(monkeypatch, OURS[name])
     settings = Settings.from_environment()
     assert settings.redis_url == "redis://redis:6379/0"
 
@@ -62,8 +71,7 @@ def test_the_published_port_is_the_one_the_api_listens_on():
 
 
 def test_an_api_that_others_can_reach_requires_keys(monkeypatch):
-    for variable, value in SERVICES["api"]["environment"].items():
-        monkeypatch.setenv(variable, value)
+    set_environment(monkeypatch, SERVICES["api"])
     assert Settings.from_environment().require_keys
 
 
