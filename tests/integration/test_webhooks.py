@@ -61,7 +61,7 @@ def test_the_end_of_a_fit_is_told(telling, receiver):
     fit_id = telling.submit(
         data=cloud().tolist(), n_components=2, webhook_url=receiver.url
     )
-    eventually(lambda: receiver.received, what="the message")
+    eventually(lambda: receiver.received, 30, "the message")
     (received,) = receiver.received
     message = Webhook(SECRET).verify(received.body, received.headers)
     assert message["type"] == "fit.succeeded"
@@ -84,7 +84,7 @@ def test_what_a_killed_dispatcher_was_sending_is_sent_again(telling, receiver):
     fit_id = telling.submit(
         data=cloud().tolist(), n_components=2, webhook_url=receiver.url
     )
-    eventually(lambda: receiver.received, what="the message")
+    eventually(lambda: receiver.received, 30, "the message")
     eventually(lambda: dispatchers(telling) not in ([], [dispatcher]))
     assert webhook_of(telling, fit_id)["status"] == "pending"
     # As if the minute that the dead one had taken were over.
