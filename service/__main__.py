@@ -118,7 +118,7 @@ def worker() -> None:
     """Fit what is queued, one fit at a time."""
     from service.commands import worker
 
-    sys.exit(worker.run(_settings()))
+    worker.run(_settings())
 
 
 @main.command()

@@ -12,8 +12,8 @@ from service.worker.recovery import Records
 from service.worker.worker import FitWorker
 
 
-def run(settings: Settings) -> int:
-    """Work until told to stop; return the exit code."""
+def run(settings: Settings) -> None:
+    """Work until told to stop."""
     with store_url(settings) as url:
         wiring = Wiring(settings, url)
         wiring.check()
@@ -28,4 +28,4 @@ def run(settings: Settings) -> int:
             Records(wiring.tenants, wiring.fits_for, utc_now),
             Harness(wiring.runner_for, limits),
         )
-        return 0 if worker.run() else 1
+        worker.run()

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import gmm_engine
-from gmm_engine import FitResult
-from gmm_engine.errors import EngineError
+from gmm_engine import Checkpoint, FitResult
+from gmm_engine.errors import EngineError, InvalidArgumentError
+from gmm_engine.types import FloatArray
 from service.domain.datasets import Dataset
-from service.domain.fits import Failure, Fit, Progress
+from service.domain.fits import Failure, Fit, FitState
 from service.domain.models import FittedModel, Frame, Model, Provenance, Trajectory
 from service.errors import (
+    CorruptValueError,
     FitFailedError,
+    FitNotFoundError,
     NotEnoughMemoryError,
     ServiceError,
     StaleAttemptError,
-    StorageFullError,
+    StorageUnavailableError,
 )
 from service.ports import Clock, DatasetRepository, FitRepository
+from service.use_cases.patience import Answer, Patience
+from service.use_cases.reporting import FitInterruptedError, Pace, Reporter
 
-# Parameters travel with each event while they are small enough to be drawn.
-_MAX_EVENT_NUMBERS = 5_000
 _MAX_STORED_TRAJECTORY_NUMBERS = 1_000_000
 
 
@@ -35,33 +36,32 @@ class FitRunner:
     fits: FitRepository
     datasets: DatasetRepository
     clock: Clock
-    report_interval_seconds: float = 0.1
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    full_store_waits_seconds: tuple[float, ...] = (1.0, 3.0, 9.0)
-    """How long a model waits for room in the store, time after time."""
+    pace: Pace = field(default_factory=Pace)
+    patience: Patience = field(default_factory=Patience)
+    is_stopping: Callable[[], bool] = lambda: False
+    """Whether this process is to end: the fit goes on elsewhere."""
 
     def run(self, fit_id: str) -> Fit | None:
         """Run one attempt of a fit to its end.
 
-        Returns None when the fit was cancelled or taken over: nothing was stored.
-        A store that does not answer is raised: the fit is not to blame, and the
-        queue tries again. A store that stays full ends the fit, as trying again would
-        only compute the same model once more; there is always room to say so.
+        Returns None when the fit was cancelled, taken over or is gone: nothing was
+        stored. Raises FitInterruptedError when the process is to end, and
+        StorageUnavailableError when the store stays away for longer than our patience:
+        the fit is not to blame, and the queue tries again.
         """
         try:
-            fit = self.fits.start(fit_id, self.clock())
-        except StaleAttemptError:
+            fit = self._insist(lambda: self.fits.start(fit_id, self.clock()))
+        except (StaleAttemptError, FitNotFoundError):
             return None
         try:
-            return self._store(fit, self._compute(fit))
+            return self._succeed(fit, self._compute(fit))
         except StaleAttemptError:
             return None
+        except (FitInterruptedError, StorageUnavailableError):
+            raise
         except EngineError as error:
             return self._fail(fit, FitFailedError(str(error)))
         except ServiceError as error:
-            if error.status == 503:
-                raise
             return self._fail(fit, error)
         except MemoryError:
             return self._fail(
@@ -76,89 +76,81 @@ class FitRunner:
             raise
 
     def _compute(self, fit: Fit) -> FittedModel:
-        request = fit.request
-        dataset = self.datasets.get(request.dataset_id)
-        reporter = _Reporter(
-            self.fits, fit, self.report_interval_seconds, self.monotonic
+        dataset_id = fit.request.dataset_id
+        dataset = self._insist(lambda: self.datasets.get(dataset_id))
+        rows = self._insist(lambda: self.datasets.rows(dataset_id))
+        reporter = Reporter(
+            self.fits, fit, self.pace, self.patience.monotonic, self.is_stopping
         )
-        result = gmm_engine.fit(
-            self.datasets.rows(dataset.id),
-            n_components=request.n_components,
-            covariance_type=request.covariance_type,
-            init=request.init,
-            n_init=request.n_init,
-            tol=request.tol,
-            max_iter=request.max_iter,
-            reg_covar=request.reg_covar,
-            random_state=request.random_state,
-            on_iteration=reporter.on_iteration,
-        )
-        reporter.flush()
+        result = self._fitted(fit, rows, reporter)
+        self._insist(reporter.flush)
         model = _describe(fit, dataset, result, self.clock)
         return FittedModel(model, result.mixture, _bounded(result))
 
-    def _store(self, fit: Fit, fitted: FittedModel) -> Fit:
-        for seconds in self.full_store_waits_seconds:
-            try:
-                return self.fits.succeed(fit, fitted, self.clock())
-            except StorageFullError:
-                self.sleep(seconds)
-        return self.fits.succeed(fit, fitted, self.clock())
+    def _fitted(self, fit: Fit, rows: FloatArray, reporter: Reporter) -> FitResult:
+        """What EM finds, from where the attempt before this one stood."""
+        checkpoint = self._checkpoint(fit)
+        if checkpoint is None:
+            return _engine_fit(fit, rows, reporter)
+        try:
+            return _engine_fit(fit, rows, reporter, checkpoint)
+        except InvalidArgumentError as error:
+            if error.argument != "resume":
+                raise
+            # Of other data, or damaged in a way that its checksum does not show.
+            return _engine_fit(fit, rows, reporter)
+
+    def _checkpoint(self, fit: Fit) -> Checkpoint | None:
+        if fit.attempt == 1:
+            return None
+        try:
+            return self._insist(lambda: self.fits.checkpoint(fit.id))
+        except CorruptValueError:
+            # Begun anew with the same seed, the fit finds the same.
+            return None
+
+    def _succeed(self, fit: Fit, fitted: FittedModel) -> Fit:
+        """Store the model and the fit's end, however long the store is away."""
+        try:
+            return self._insist(lambda: self.fits.succeed(fit, fitted, self.clock()))
+        except StaleAttemptError:
+            # Perhaps by ourselves: a try whose answer was lost with its connection.
+            current = self._insist(lambda: self.fits.get(fit.id))
+            if current.status is FitState.SUCCEEDED and current.attempt == fit.attempt:
+                return current
+            raise
 
     def _fail(self, fit: Fit, error: ServiceError) -> Fit | None:
         failure = Failure(error.status, error.code, error.title, error.detail)
         try:
-            return self.fits.fail(fit, failure, self.clock())
+            return self._insist(lambda: self.fits.fail(fit, failure, self.clock()))
         except StaleAttemptError:
             return None
 
-
-@dataclass(slots=True)
-class _Reporter:
-    """Gathers iterations and stores them at intervals: EM must not wait for Redis."""
-
-    fits: FitRepository
-    fit: Fit
-    interval_seconds: float
-    monotonic: Callable[[], float]
-    pending: list[dict[str, object]] = field(default_factory=list)
-    progress: Progress | None = None
-    due: float = 0.0
-
-    def on_iteration(self, state: gmm_engine.IterationState) -> bool:
-        self.progress = Progress(
-            state.iteration, state.log_likelihood, state.start + 1, state.n_starts
-        )
-        self.pending.append(_event(state))
-        if self.monotonic() >= self.due:
-            self.flush()
-            self.due = self.monotonic() + self.interval_seconds
-        return True
-
-    def flush(self) -> None:
-        if self.progress is not None and self.pending:
-            # Raises StaleAttemptError once the fit was cancelled or taken over. A full
-            # store loses what could be watched, not what is computed.
-            with suppress(StorageFullError):
-                self.fits.report(self.fit, self.progress, self.pending)
-            self.pending = []
+    def _insist(self, ask: Callable[[], Answer]) -> Answer:
+        return self.patience.insist(ask)
 
 
-def _event(state: gmm_engine.IterationState) -> dict[str, object]:
-    event: dict[str, object] = {
-        "iteration": state.iteration,
-        "log_likelihood": state.log_likelihood,
-        "start": state.start + 1,
-        "n_starts": state.n_starts,
-    }
-    mixture = state.mixture
-    if mixture.means.size + mixture.covariances.size <= _MAX_EVENT_NUMBERS:
-        event |= {
-            "weights": mixture.weights.tolist(),
-            "means": mixture.means.tolist(),
-            "covariances": mixture.covariances.tolist(),
-        }
-    return event
+def _engine_fit(
+    fit: Fit,
+    rows: FloatArray,
+    reporter: Reporter,
+    checkpoint: Checkpoint | None = None,
+) -> FitResult:
+    request = fit.request
+    return gmm_engine.fit(
+        rows,
+        n_components=request.n_components,
+        covariance_type=request.covariance_type,
+        init=request.init,
+        n_init=request.n_init,
+        tol=request.tol,
+        max_iter=request.max_iter,
+        reg_covar=request.reg_covar,
+        random_state=request.random_state,
+        on_iteration=reporter.on_iteration,
+        resume=checkpoint,
+    )
 
 
 def _describe(fit: Fit, dataset: Dataset, result: FitResult, clock: Clock) -> Model:

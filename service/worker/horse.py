@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from threading import Event
 from types import FrameType
 
+import structlog
+
 from service import processes
-from service.errors import TimeLimitExceededError
+from service.errors import (
+    StorageUnavailableError,
+    TimeLimitExceededError,
+)
+from service.use_cases.patience import Patience
+from service.use_cases.reporting import FitInterruptedError
 from service.use_cases.running import FitRunner
+
+# From sysexits.h, as all that a work-horse ends with: the fit goes on elsewhere.
+EXIT_HAND_BACK = os.EX_TEMPFAIL
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +42,42 @@ class Harness:
     runner_for: Callable[[str], FitRunner]
     """The runner of a tenant."""
     limits: Limits
+    stopping: Event = field(default_factory=Event)
+    """Set in the work-horse that is to end."""
 
+    def run(self, tenant: str, fit_id: str, parent_pid: int) -> int:
+        """Make the process just forked a work-horse, and return its exit code."""
+        processes.die_with_parent(parent_pid)
+        processes.prefer_for_oom_killer()
+        # Ctrl-C in a terminal reaches us too: the worker tells us what to do.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self.stopping.set())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+        if self.limits.memory_bytes:
+            processes.limit_memory(self.limits.memory_bytes)
+        try:
+            with _time_limit(self.limits.time_seconds):
+                self._runner(tenant).run(fit_id)
+        except FitInterruptedError:
+            return EXIT_HAND_BACK
+        except StorageUnavailableError as error:
+            log.warning("fit given up for now", fit_id=fit_id, reason=error.detail)
+            return EXIT_HAND_BACK
+        except Exception:
+            log.exception("fit ended with an unexpected error", fit_id=fit_id)
+            return os.EX_SOFTWARE
+        return os.EX_OK
 
-# RQ finds a job's function by its name and gives it the job's arguments, which are in
-# the store. What cannot be stored comes with the process: the worker sets it.
-_harness: ContextVar[Harness] = ContextVar("harness")
+    def _runner(self, tenant: str) -> FitRunner:
+        return replace(
+            self.runner_for(tenant),
+            is_stopping=self.stopping.is_set,
+            patience=Patience(pause=self._pause),
+        )
 
-
-def put_to(harness: Harness, parent_pid: int) -> None:
-    """Make the process just forked a work-horse."""
-    processes.die_with_parent(parent_pid)
-    processes.prefer_for_oom_killer()
-    if harness.limits.memory_bytes:
-        processes.limit_memory(harness.limits.memory_bytes)
-    _harness.set(harness)
-
-
-def run_fit(tenant: str, fit_id: str) -> None:
-    """Run one attempt of a fit: the function of every job."""
-    harness = _harness.get()
-    with _time_limit(harness.limits.time_seconds):
-        harness.runner_for(tenant).run(fit_id)
+    def _pause(self, seconds: float) -> None:
+        if self.stopping.wait(seconds):
+            raise FitInterruptedError
 
 
 def time_limit_error(seconds: float) -> TimeLimitExceededError:
@@ -66,7 +94,6 @@ def _time_limit(seconds: float) -> Iterator[None]:
     def raise_error(_signal: int, _frame: FrameType | None) -> None:
         raise time_limit_error(seconds)
 
-    # RQ's own limit uses the same timer; it is switched off by `timeout=-1`.
     signal.signal(signal.SIGALRM, raise_error)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:

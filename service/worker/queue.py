@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 import structlog
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, Retry, Worker
 from rq.command import send_stop_job_command
@@ -80,24 +81,23 @@ class RqFitQueue:
             return 0
 
     def _withdraw(self, fit_id: str) -> None:
-        try:
-            job = Job.fetch(fit_id, self._connection, JSONSerializer)
-        except NoSuchJobError:
-            return
-        if job.is_queued:
-            job.delete()
-            return
+        # A job that nobody runs is removed here; one that runs, by its worker.
         try:
             send_stop_job_command(self._connection, fit_id, JSONSerializer)
-        except (NoSuchJobError, InvalidJobOperation):
+        except NoSuchJobError:
             return
+        except InvalidJobOperation:
+            with self._connection.pipeline() as pipeline:
+                forget(self._queue, fit_id, pipeline)
+                pipeline.execute()
 
 
 def enqueue(queue: Queue, tenant: str, fit_id: str, at_front: bool = False) -> None:
     """Queue a fit, unless it is queued or running already."""
     try:
         queue.enqueue_call(
-            "service.worker.horse.run_fit",
+            # For those who look into the queue: workers know what to do.
+            "fit",
             args=(tenant, fit_id),
             job_id=fit_id,
             unique=True,
@@ -112,3 +112,11 @@ def enqueue(queue: Queue, tenant: str, fit_id: str, at_front: bool = False) -> N
         )
     except DuplicateJobError:
         return
+
+
+def forget(queue: Queue, fit_id: str, pipeline: Pipeline) -> None:
+    """Remove a fit's job, wherever it is; harmless when there is none."""
+    pipeline.lrem(queue.key, 0, fit_id)
+    pipeline.lrem(queue.intermediate_queue_key, 0, fit_id)
+    pipeline.zrem(queue.failed_job_registry.key, fit_id)
+    pipeline.delete(Job.key_for(fit_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -24,7 +25,7 @@ from service.errors import (
 from service.ports import Clock, FitRepository
 from service.worker.queue import MAX_DEATHS, enqueue
 
-_LOCK_SECONDS = 10
+_LOCK_SECONDS = 3
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +61,8 @@ class Recovery:
 
     queue: Queue
     records: Records
+    trust_silence_from: float = 0.0
+    """Monotonic time before which a worker that is not heard of may be alive."""
     _suspects: set[str] = field(default_factory=set)
     """Fits that had no job in sight the last time."""
 
@@ -73,7 +76,7 @@ class Recovery:
             return
         try:
             self._give_up_on_the_dead(connection)
-            clean_registries(self.queue, [self._on_exception])
+            self._give_on_the_expired()
             worker_registration.clean_worker_registry(self.queue)
             self._drop_taken_ids()
             self._queue_the_forgotten()
@@ -89,11 +92,19 @@ class Recovery:
         for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
             try:
                 execution = Execution.fetch(execution_id, job_id, connection)
-            except ValueError:  # it has expired
+            except (ValueError, KeyError):  # it has expired
                 continue
             if processes.is_gone(execution.worker_name):
                 log.warning("worker is gone", fit_id=job_id)
                 connection.zadd(registry.key, {execution.composite_key: 0}, xx=True)
+
+    def _give_on_the_expired(self) -> None:
+        if time.monotonic() < self.trust_silence_from:
+            # Only those that are known to be gone.
+            started = self.queue.started_job_registry
+            started.cleanup(timestamp=1, exception_handlers=[self._on_exception])
+        else:
+            clean_registries(self.queue, [self._on_exception])
 
     def _on_exception(self, job: Job, kind: type[BaseException], *_: object) -> None:
         """RQ calls this for each job it gives up or gives to another worker."""

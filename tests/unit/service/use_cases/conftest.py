@@ -16,6 +16,8 @@ from service.use_cases.fits import FitService
 from service.use_cases.idempotency import IdempotencyService
 from service.use_cases.models import ModelService
 from service.use_cases.renderings import RenderingService
+from service.use_cases.patience import Patience
+from service.use_cases.reporting import Pace
 from service.use_cases.running import FitRunner
 from service.use_cases.services import Services
 from tests.fakes import (
@@ -96,7 +98,9 @@ class Town:
             self.rendering_service,
             self.idempotency_service,
         )
-        self.runner = FitRunner(self.fits, self.datasets, clock, 0.0)
+        self.runner = FitRunner(
+            self.fits, self.datasets, clock, Pace(0.0, 0.0), Patience(0.0)
+        )
 
 
 def heaps(n_samples: int = 40) -> Table:
