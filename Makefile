@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi lock audit bench chaos clean
+.PHONY: help run test lint format openapi lock audit bench chaos soak clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,14 +19,18 @@ $(BIN)/python:
 $(VENV)/.run-installed: requirements.lock pyproject.toml | $(BIN)/python
 	$(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The kernels are compiled where no user waits, and again when they change.
+$(VENV)/.warm: $(VENV)/.run-installed $(wildcard gmm_engine/kernels/*.py)
 	$(BIN)/gmm warm-up
 	@touch $@
 
-$(VENV)/.dev-installed: requirements-dev.lock $(VENV)/.run-installed
+$(VENV)/.dev-installed: requirements-dev.lock $(VENV)/.warm
 	$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
-run: $(VENV)/.run-installed  ## start store, API and worker on http://127.0.0.1:8000
+run: $(VENV)/.warm  ## start store, API and worker on http://127.0.0.1:8000
 	@exec $(BIN)/gmm serve
 
 test: $(VENV)/.dev-installed  ## run all tests
@@ -57,6 +61,16 @@ audit: | $(BIN)/python  ## look the locked versions up in the advisories
 	@test -x $(VENV)/audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)/audit \
 		&& $(VENV)/audit/bin/python -m pip --quiet install 'pip-audit>=2.9,<3'; } || true
 	@PIP_AUDIT=$(VENV)/audit/bin/pip-audit .ci/audit
+
+bench: $(VENV)/.dev-installed  ## tables beside scikit-learn (an hour on two quiet cores)
+	for table in kernel end_to_end queries memory scaling optima recovery http; do \
+		$(BIN)/python -m benchmarks.$$table || exit 1; done
+
+chaos: $(VENV)/.dev-installed  ## three minutes of killing everything at random
+	$(BIN)/python -m tests.chaos --minutes 3
+
+soak: $(VENV)/.dev-installed  ## show that nothing in the store grows without bound
+	$(BIN)/python -m tests.soak --minutes 10
 
 clean:  ## remove what was installed and built (not the stored data)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
