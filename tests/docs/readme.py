@@ -60,7 +60,8 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, dict):
         return {
             key: "…"
-            if _VOLATILE.search(key) and item is not None
+            # A worker may take the fit before its place is looked at.
+            if (_VOLATILE.search(key) and item is not None) or key == "queue_position"
             else _comparable(item)
             for key, item in value.items()
         }
