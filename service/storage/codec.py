@@ -4,7 +4,7 @@ An array is a header and its elements, C-ordered little-endian float64:
 
     4 bytes  b"GMA1"
     u32      number of dimensions
-    u64      CRC-32 of the shape and the elements
+    u64      CRC-32 of the number of dimensions, the shape and the elements
     u64 …    the shape
 
 CRC-32, because the danger is a truncated or mangled value, not an attacker (who could
@@ -51,7 +51,7 @@ def encode_array(array: FloatArray) -> bytes:
     """The array with its shape and checksum."""
     elements = np.ascontiguousarray(array, dtype="<f8").reshape(-1).view(np.uint8).data
     shape = struct.pack(f"<{array.ndim}Q", *array.shape)
-    checksum = zlib.crc32(elements, zlib.crc32(shape))
+    checksum = zlib.crc32(elements, zlib.crc32(shape, array.ndim))
     return b"".join([_HEADER.pack(_MAGIC, array.ndim, checksum), shape, elements])
 
 
@@ -102,7 +102,13 @@ def _decode_array(value: bytes, offset: int) -> tuple[FloatArray, int]:
     end = elements + 8 * size
     if end > len(value):
         raise CorruptValueError("A stored array is shorter than its shape says.")
-    if zlib.crc32(memoryview(value)[start:end]) != checksum:
+    # Begun with the number of dimensions: with another one, elements read as lengths
+    # could make a shape of the same bytes.
+    if zlib.crc32(memoryview(value)[start:end], n_dimensions) != checksum:
         raise CorruptValueError("A stored array does not match its checksum.")
     array = np.frombuffer(value, dtype="<f8", count=size, offset=elements)
-    return array.reshape(shape), end
+    try:
+        return array.reshape(shape), end
+    except ValueError as error:
+        # The number of dimensions is not covered by the checksum.
+        raise CorruptValueError("A stored array has an impossible shape.") from error

@@ -15,8 +15,8 @@ from service.use_cases.datasets import DatasetService
 from service.use_cases.fits import FitService
 from service.use_cases.idempotency import IdempotencyService
 from service.use_cases.models import ModelService
-from service.use_cases.renderings import RenderingService
 from service.use_cases.patience import Patience
+from service.use_cases.renderings import RenderingService
 from service.use_cases.reporting import Pace
 from service.use_cases.running import FitRunner
 from service.use_cases.services import Services
