@@ -35,6 +35,9 @@ class DatasetRepository(Protocol):
     def rows(self, dataset_id: str) -> FloatArray:
         """Return the rows, (n_samples, n_features), C-ordered float64."""
 
+    def renew(self, dataset_id: str) -> None:
+        """Let the dataset's time to live begin anew, where it has one."""
+
     def list(self, page: PageRequest) -> Page[Dataset]: ...
 
     def delete(self, dataset_id: str) -> None: ...

@@ -55,6 +55,9 @@ class InMemoryDatasetRepository:
     def rows(self, dataset_id: str) -> FloatArray:
         return self._found(dataset_id)[1].copy()
 
+    def renew(self, dataset_id: str) -> None:
+        self._found(dataset_id)
+
     def list(self, page: PageRequest) -> Page[Dataset]:
         return _page([dataset for dataset, _ in self._datasets.values()], page)
 

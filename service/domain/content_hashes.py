@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import gmm_engine
 from gmm_engine.covariance import structure_of
 from service.domain.fits import FitRequest
+
+# The seed is hashed apart, the rows instead of the dataset's id.
+_WITHOUT_EFFECT = ("dataset_id", "random_state", "model_name")
 
 
 def seedless_hash(
@@ -16,22 +20,13 @@ def seedless_hash(
 ) -> str:
     """Hash of what is asked for, from whatever start.
 
-    Hashed is all that the model depends on: the columns as well, which it carries, but
-    neither its name nor the id of the dataset.
+    Hashed is all that the model depends on: the columns as well, which it carries, and
+    every field of the request but those that change no number of it.
     """
-    return _hash(
-        dataset_hash,
-        columns,
-        request.n_components,
-        # It goes by several names.
-        structure_of(request.covariance_type).name,
-        request.init,
-        request.n_init,
-        float(request.tol),
-        request.max_iter,
-        float(request.reg_covar),
-        gmm_engine.__version__,
-    )
+    fields = {k: v for k, v in asdict(request).items() if k not in _WITHOUT_EFFECT}
+    # It goes by several names.
+    fields["covariance_type"] = structure_of(request.covariance_type).name
+    return _hash(dataset_hash, columns, fields, gmm_engine.__version__)
 
 
 def with_seed(seedless: str, seed: int) -> str:
@@ -40,4 +35,5 @@ def with_seed(seedless: str, seed: int) -> str:
 
 
 def _hash(*parts: object) -> str:
-    return f"sha256:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
+    text = json.dumps(parts, sort_keys=True)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

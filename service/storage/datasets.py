@@ -23,14 +23,14 @@ from service.storage.records import (
     encode_record,
     fields_of,
 )
-from service.storage.staging import remove, set_value, staging
+from service.storage.staging import expire, remove, set_value, staging
 from service.storage.store import Store
 
 _BLOCKS_PER_READ = 8
 
 
 class RedisDatasetRepository:
-    """Implements `service.ports.DatasetRepository`; `ttl` counts from the upload."""
+    """Implements `service.ports.DatasetRepository`; `ttl` counts from the last use."""
 
     def __init__(
         self,
@@ -77,6 +77,13 @@ class RedisDatasetRepository:
         if n_read != len(rows):
             raise CorruptValueError(f"Dataset {dataset_id!r} lacks some of its rows.")
         return rows
+
+    def renew(self, dataset_id: str) -> None:
+        if self._ttl is not None:
+            blocks = self._block_keys(dataset_id, self._head(dataset_id)["blocks"])
+            # The head last: what has one has all of its blocks.
+            keys = [*blocks, self._keys.dataset(dataset_id)]
+            self._store.run([expire(key, self._ttl) for key in keys])
 
     def list(self, page: PageRequest) -> Page[Dataset]:
         return self._index.page(page, lambda head: _decode(decode_record(head)))

@@ -79,6 +79,8 @@ class FitService:
             seedless_hash=seedless,
             webhook=webhook,
         )
+        # It must not expire while the fit waits for a worker.
+        self.datasets.renew(dataset.id)
         try:
             # Stored before queued: a worker must never see an id it cannot load.
             self.fits.add(fit)

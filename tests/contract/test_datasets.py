@@ -39,6 +39,12 @@ def test_extreme_numbers_keep_every_bit(datasets):
     assert datasets.rows("d1").tobytes() == rows.tobytes()
 
 
+def test_a_renewed_dataset_is_as_it_was(datasets):
+    datasets.add(a_dataset(), some_rows())
+    datasets.renew("d1")
+    assert datasets.get("d1") == a_dataset()
+
+
 @pytest.mark.parametrize("dataset_id", ["nowhere", "", "d1:0", "*", "Ünï\n\0"])
 def test_an_unknown_dataset_is_not_found(datasets, dataset_id):
     datasets.add(a_dataset(), some_rows())

@@ -115,6 +115,19 @@ def test_a_ttl_holds_for_all_of_a_record(store_clients):
     assert all(90 < ttl <= 100 for ttl in ttls)
 
 
+def test_a_renewed_dataset_lives_as_long_as_a_new_one(store_clients):
+    rows = some_rows(100_000, 2)
+    hour = timedelta(hours=1)
+    RedisDatasetRepository(store_clients, ttl=timedelta(seconds=9)).add(
+        a_dataset(rows=rows), rows
+    )
+    RedisDatasetRepository(store_clients, ttl=hour).renew("d1")
+    client = store_clients.ordinary
+    keys = list(client.scan_iter("gmm:*:dataset*:*"))
+    assert len(keys) == 3
+    assert all(3590 < client.ttl(key) <= 3600 for key in keys)
+
+
 def test_an_expired_dataset_is_gone(store_clients):
     datasets = RedisDatasetRepository(store_clients, ttl=timedelta(milliseconds=1))
     datasets.add(a_dataset(), some_rows())
