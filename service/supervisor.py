@@ -26,6 +26,8 @@ _LONGEST_DELAY_SECONDS = 5.0
 _STEADY_SECONDS = 10.0
 """A child that ran for so long is restarted without delay again."""
 _STORE_CHECK_SECONDS = 0.5
+# SIGHUP: the terminal was closed.
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 log = structlog.get_logger(__name__)
 
@@ -108,6 +110,7 @@ class Supervisor:
             try:
                 return self._watch(wakeups)
             finally:
+                log.info("stopping", signal=wakeups.stop_signal)
                 self._stop(wakeups)
 
     def _watch(self, wakeups: Wakeups) -> int:
@@ -158,6 +161,8 @@ class Wakeups:
 
     pipe: int
     n_stop_requests: int = 0
+    stop_signal: str | None = None
+    """The first that asked us to stop."""
 
     @property
     def stop_requested(self) -> bool:
@@ -166,17 +171,21 @@ class Wakeups:
     def wait(self, timeout_seconds: float) -> None:
         if select.select([self.pipe], [], [], timeout_seconds)[0]:
             received = os.read(self.pipe, 1024)
-            stops = (signal.SIGTERM, signal.SIGINT)
-            self.n_stop_requests += sum(number in stops for number in received)
+            stops = [number for number in received if number in _STOP_SIGNALS]
+            self.n_stop_requests += len(stops)
+            if stops and self.stop_signal is None:
+                self.stop_signal = signal.Signals(stops[0]).name
 
 
 @contextmanager
 def _wakeups() -> Iterator[Wakeups]:
     readable, writable = os.pipe()
     os.set_blocking(writable, False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-        # The pipe gets the number; the handler has only to be there.
-        signal.signal(number, lambda *_: None)
+    for number in (*_STOP_SIGNALS, signal.SIGCHLD):
+        # Ignored by our parent: that is how `nohup` says to outlive the terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            # The pipe gets the number; the handler has only to be there.
+            signal.signal(number, lambda *_: None)
     previous = signal.set_wakeup_fd(writable)
     try:
         yield Wakeups(readable)

@@ -12,11 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from service.storage.connection import StoreClients
 from service.storage.embedded import server_binary
+
+# No deadlines: machines are shared. In CI the same examples each time: a failure there
+# must be one of the change; new examples are found at the desk.
+settings.register_profile("desk", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import click
 
-from service.bootstrap import Wiring
-from service.commands.exposure import is_open
 from service.commands.stores import embedded_store, prepare
 from service.listening import listen, url_of
 from service.settings import Settings
@@ -33,7 +31,6 @@ def run(settings: Settings, fatal_codes: frozenset[int], insecure: bool) -> int:
         url = store.url if store else settings.redis_url
         assert url is not None
         prepare(url, is_ours=store is not None)
-        _require_safety(settings, url, listener, insecure)
         supervisor = Supervisor(
             commands=list(_commands(settings, url, listener, insecure)),
             store=store,
@@ -42,16 +39,6 @@ def run(settings: Settings, fatal_codes: frozenset[int], insecure: bool) -> int:
             on_ready=lambda: _announce(settings, listener),
         )
         return supervisor.run()
-
-
-def _require_safety(
-    settings: Settings, url: str, listener: socket.socket, insecure: bool
-) -> None:
-    wiring = Wiring(settings, url)
-    try:
-        is_open(wiring, listener, insecure)
-    finally:
-        wiring.clients.close()
 
 
 def _commands(

@@ -43,12 +43,17 @@ class FitRequest:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far EM is: the iteration of start `start` of `n_starts`, both from 1."""
+    """How far EM is: the iteration of start `start` of `n_starts`, both from 1.
+
+    In the phase `search` starts are compared on some of the rows, and iterations and
+    log-likelihoods are those of that comparison; in `full` they are of all rows.
+    """
 
     iteration: int
     log_likelihood: float
     start: int
     n_starts: int
+    phase: str = "full"
 
 
 @dataclass(frozen=True, slots=True)

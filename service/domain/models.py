@@ -20,6 +20,17 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """What the engine noticed about a component or a feature, in one sentence."""
+
+    kind: str
+    """The name of the engine's `DiagnosticKind`, in lower case."""
+    detail: str
+    component: int | None = None
+    feature: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """What is known of a mixture; its parameters are stored beside it.
 
@@ -43,6 +54,7 @@ class Model:
     converged: bool | None = None
     fit_status: str | None = None
     """The name of the engine's `FitStatus`, in lower case."""
+    diagnostics: tuple[Diagnostic, ...] = ()
     fit_id: str | None = None
     provenance: Provenance | None = None
 

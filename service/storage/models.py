@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gmm_engine import GaussianMixture
-from service.domain.models import FittedModel, Model, Provenance, Trajectory
+from service.domain.models import Diagnostic, FittedModel, Model, Provenance, Trajectory
 from service.domain.pages import Page, PageRequest
 from service.errors import CorruptValueError, ModelNotFoundError, NoTrajectoryError
 from service.storage.connection import StoreClients
@@ -197,11 +197,14 @@ def _decode(head: dict[str, Any]) -> Model:
             if name not in ("checksum", "trajectory_blocks")
         }
         columns, provenance = fields["columns"], fields["provenance"]
+        # Models of the first days have none.
+        diagnostics = fields.get("diagnostics", ())
         return Model(
             **fields
             | {
                 "columns": None if columns is None else tuple(columns),
                 "created_at": datetime.fromisoformat(fields["created_at"]),
+                "diagnostics": tuple(Diagnostic(**found) for found in diagnostics),
                 "provenance": None if provenance is None else Provenance(**provenance),
             }
         )

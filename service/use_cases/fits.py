@@ -173,13 +173,6 @@ class FitService:
         yield from self.fits.events(fit_id, after, 0)
         yield fit
 
-    def requeue_unfinished(self) -> int:
-        """Queue every fit that waits for a worker; return how many there are."""
-        waiting = list(self.fits.with_status(FitState.QUEUED))
-        for fit in waiting:
-            self.queue.enqueue(fit.id)
-        return len(waiting)
-
 
 def _only(fits: tuple[Fit, ...]) -> Fit:
     (fit,) = fits

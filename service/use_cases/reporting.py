@@ -65,7 +65,11 @@ class Reporter:
         FitInterruptedError, after a last checkpoint, when this process is to end.
         """
         self.progress = Progress(
-            state.iteration, state.log_likelihood, state.start + 1, state.n_starts
+            state.iteration,
+            state.log_likelihood,
+            state.start + 1,
+            state.n_starts,
+            state.phase,
         )
         self._remember(state)
         now = self.monotonic()
@@ -120,6 +124,7 @@ def _event(state: IterationState) -> dict[str, object]:
         "log_likelihood": state.log_likelihood,
         "start": state.start + 1,
         "n_starts": state.n_starts,
+        "phase": state.phase,
     }
     if _n_numbers(state) <= _MAX_EVENT_NUMBERS:
         mixture = state.mixture

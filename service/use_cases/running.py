@@ -12,7 +12,14 @@ from gmm_engine.errors import EngineError, InvalidArgumentError
 from gmm_engine.types import FloatArray
 from service.domain.datasets import Dataset
 from service.domain.fits import Failure, Fit, FitState
-from service.domain.models import FittedModel, Frame, Model, Provenance, Trajectory
+from service.domain.models import (
+    Diagnostic,
+    FittedModel,
+    Frame,
+    Model,
+    Provenance,
+    Trajectory,
+)
 from service.errors import (
     CorruptValueError,
     FitFailedError,
@@ -25,8 +32,6 @@ from service.errors import (
 from service.ports import Clock, DatasetRepository, FitRepository
 from service.use_cases.patience import Answer, Patience
 from service.use_cases.reporting import FitInterruptedError, Pace, Reporter
-
-_MAX_STORED_TRAJECTORY_NUMBERS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class FitRunner:
         result = self._fitted(fit, rows, reporter)
         self._insist(reporter.flush)
         model = _describe(fit, dataset, result, self.clock)
-        return FittedModel(model, result.mixture, _bounded(result))
+        return FittedModel(model, result.mixture, _trajectory(result))
 
     def _fitted(self, fit: Fit, rows: FloatArray, reporter: Reporter) -> FitResult:
         """What EM finds, from where the attempt before this one stood."""
@@ -173,6 +178,15 @@ def _describe(fit: Fit, dataset: Dataset, result: FitResult, clock: Clock) -> Mo
         n_iter=result.n_iter,
         converged=result.converged,
         fit_status=result.status.name.lower(),
+        diagnostics=tuple(
+            Diagnostic(
+                kind=found.kind.name.lower(),
+                detail=found.detail,
+                component=found.component,
+                feature=found.feature,
+            )
+            for found in result.diagnostics
+        ),
         fit_id=fit.id,
         provenance=Provenance(
             dataset_id=dataset.id,
@@ -184,16 +198,9 @@ def _describe(fit: Fit, dataset: Dataset, result: FitResult, clock: Clock) -> Mo
     )
 
 
-def _bounded(result: FitResult) -> Trajectory:
-    """The trajectory, thinned evenly until it is small enough to be stored."""
-    frames = tuple(
+def _trajectory(result: FitResult) -> Trajectory:
+    # The engine has thinned it already: it is bounded in frames and in bytes.
+    return tuple(
         Frame(frame.iteration, frame.log_likelihood, frame.mixture)
         for frame in result.frames
     )
-    mixture = result.mixture
-    numbers = mixture.weights.size + mixture.means.size + mixture.covariances.size
-    most = max(2, _MAX_STORED_TRAJECTORY_NUMBERS // numbers)
-    if len(frames) <= most:
-        return frames
-    last = len(frames) - 1
-    return tuple(frames[round(i * last / (most - 1))] for i in range(most))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import EXCLUDE, Schema, fields
 
 
 class RequestSchema(Schema):
@@ -25,10 +25,14 @@ class RequestSchema(Schema):
 
 
 class AnswerSchema(Schema):
-    """An answer: every field is always there, null where it has no value."""
+    """An answer: every field is always there, null where it has no value.
+
+    It is open: fields may be added, and a client must not stumble over them.
+    """
 
     class Meta:
         register = False
+        unknown = EXCLUDE
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         field_obj.required = True

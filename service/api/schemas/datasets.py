@@ -2,43 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, post_load
 
-from service.api.fields import Rows, Timestamp, name_field
+from service.api.fields import ColumnNames, Rows, Timestamp, name_field
 from service.api.options import ApiOptions
 from service.api.schemas.base import AnswerSchema, RequestSchema, page_schema
+from service.domain.wording import counted
 
 ROWS_DESCRIPTION = "The rows of the table: lists of numbers, all equally long."
 
 
+class NamedTableSchema(RequestSchema):
+    """A request whose `data` come, or may come, with names of their columns."""
+
+    columns = ColumnNames(
+        metadata={
+            "description": "A name for each feature, all different.",
+            "body_only": True,
+        }
+    )
+
+    @post_load
+    def name_columns(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Make the names part of the table."""
+        columns, table = data.pop("columns", None), data.get("data")
+        if columns is None or table is None:
+            return data
+        n_features = table.rows.shape[1]
+        if len(columns) != n_features or len(set(columns)) != n_features:
+            raise ValidationError(
+                f"The rows have {counted(n_features, 'feature')}; give "
+                f"{counted(n_features, 'name')}, all different, or leave columns out.",
+                "columns",
+            )
+        return data | {"data": replace(table, columns=tuple(columns))}
+
+
 def dataset_request_schema(options: ApiOptions) -> RequestSchema:
-    class DatasetRequestSchema(RequestSchema):
+    class DatasetRequestSchema(NamedTableSchema):
         data = Rows(
             options.table_limits,
             required=True,
             metadata={"description": ROWS_DESCRIPTION, "body_only": True},
         )
         name = name_field(metadata={"description": "A name for people."})
-        columns = fields.List(
-            name_field(),
-            metadata={"description": "A name for each feature.", "body_only": True},
-        )
-
-        @validates_schema
-        def one_name_per_feature(self, data: Mapping[str, Any], **_: Any) -> None:
-            columns = data.get("columns")
-            if columns is None:
-                return
-            n_features = data["data"].rows.shape[1]
-            if len(columns) != n_features or len({*columns} - {None}) != n_features:
-                raise ValidationError(
-                    f"The rows have {n_features} features; give {n_features} "
-                    "different names, or leave columns out.",
-                    "columns",
-                )
 
     return DatasetRequestSchema()
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validates_schema
 
 from gmm_engine.initialization import INITIALIZATIONS
 from service.api.fields import (
+    COVARIANCE_TYPES,
     Choice,
     Finite,
     Flag,
     Number,
+    Numbers,
     Rows,
     Timestamp,
     Whole,
@@ -23,7 +25,7 @@ from service.api.fields import (
 )
 from service.api.options import ApiOptions
 from service.api.schemas.base import AnswerSchema, RequestSchema, page_schema
-from service.api.schemas.datasets import ROWS_DESCRIPTION
+from service.api.schemas.datasets import ROWS_DESCRIPTION, NamedTableSchema
 from service.api.webhook_urls import WebhookUrl
 from service.domain.fits import FitRequest, FitState
 from service.domain.webhooks import WebhookState
@@ -37,7 +39,15 @@ def _described(name: str, description: str) -> dict[str, Any]:
 
 
 def fit_request_schema(options: ApiOptions) -> RequestSchema:
-    class FitRequestSchema(RequestSchema):
+    class FitRequestSchema(NamedTableSchema):
+        class Meta(NamedTableSchema.Meta):
+            json_schema: ClassVar[dict[str, object]] = {
+                "description": "Exactly one of `data` and `dataset_id` says what to "
+                "fit to.",
+                "oneOf": [{"required": ["data"]}, {"required": ["dataset_id"]}],
+                "dependentRequired": {"columns": ["data"]},
+            }
+
         data = Rows(
             options.table_limits,
             metadata={
@@ -111,6 +121,15 @@ def fit_request_schema(options: ApiOptions) -> RequestSchema:
                     "dataset_id",
                 )
 
+        @validates_schema(skip_on_field_errors=False)
+        def columns_of_data(self, data: Mapping[str, Any], **_: Any) -> None:
+            if "columns" in data and "dataset_id" in data and "data" not in data:
+                raise ValidationError(
+                    "columns name the features of data; a stored dataset has its own: "
+                    "leave columns out.",
+                    "columns",
+                )
+
         @validates_schema
         def some_source(self, data: Mapping[str, Any], **_: Any) -> None:
             if "data" not in data and "dataset_id" not in data:
@@ -136,13 +155,13 @@ def wait_schema(options: ApiOptions) -> RequestSchema:
     return WaitSchema()
 
 
-class ParametersSchema(AnswerSchema):
+class FitParametersSchema(AnswerSchema):
     """What was asked for."""
 
     dataset_id = fields.String()
     n_components = fields.Integer()
-    covariance_type = fields.String()
-    init = fields.String()
+    covariance_type = fields.String(metadata={"enum": COVARIANCE_TYPES})
+    init = fields.String(metadata={"enum": list(INITIALIZATIONS)})
     n_init = fields.Integer()
     tol = fields.Float()
     max_iter = fields.Integer()
@@ -151,7 +170,7 @@ class ParametersSchema(AnswerSchema):
     model_name = fields.String(allow_none=True)
 
 
-class ProgressSchema(AnswerSchema):
+class FitProgressSchema(AnswerSchema):
     """How far EM is."""
 
     iteration = fields.Integer()
@@ -160,9 +179,31 @@ class ProgressSchema(AnswerSchema):
     )
     start = fields.Integer(metadata={"description": "Which start this is, from 1."})
     n_starts = fields.Integer()
+    phase = fields.String(
+        metadata={
+            "description": "In `search` starts are compared on some of the rows, and "
+            "`iteration` and `log_likelihood` speak of those; in `full` of all.",
+            "enum": ["search", "full"],
+        }
+    )
 
 
-class FailureSchema(AnswerSchema):
+class FitIterationSchema(FitProgressSchema):
+    """One iteration, as an event tells it; of small mixtures with the parameters."""
+
+    class Meta(AnswerSchema.Meta):
+        json_schema: ClassVar[dict[str, object]] = {
+            "required": ["iteration", "log_likelihood", "n_starts", "phase", "start"]
+        }
+
+    weights = Numbers(1, metadata={"description": "(K,): sum to one."})
+    means = Numbers(2, metadata={"description": "(K, D)."})
+    covariances = Numbers(
+        1, 2, 3, metadata={"description": "Of the shape that a model's have."}
+    )
+
+
+class FitFailureSchema(AnswerSchema):
     """Why the fit failed: a problem document."""
 
     type = fields.Function(
@@ -174,11 +215,11 @@ class FailureSchema(AnswerSchema):
     code = fields.String()
 
 
-class WebhookSchema(AnswerSchema):
+class FitWebhookSchema(AnswerSchema):
     """Where the end of the fit is told, and what became of it."""
 
     url = fields.String()
-    status = fields.Enum(WebhookState, by_value=True)
+    status = fields.Enum(WebhookState, by_value=fields.String)
     attempts = fields.Integer()
     last_error = fields.String(
         allow_none=True, metadata={"description": "Why the last attempt failed."}
@@ -189,9 +230,9 @@ class FitSchema(AnswerSchema):
     """The record of a fit."""
 
     id = fields.String()
-    status = fields.Enum(FitState, by_value=True)
-    request = fields.Nested(ParametersSchema)
-    progress = fields.Nested(ProgressSchema, allow_none=True)
+    status = fields.Enum(FitState, by_value=fields.String)
+    request = fields.Nested(FitParametersSchema)
+    progress = fields.Nested(FitProgressSchema, allow_none=True)
     queue_position = fields.Integer(
         allow_none=True,
         metadata={
@@ -205,7 +246,7 @@ class FitSchema(AnswerSchema):
     model_id = fields.String(
         allow_none=True, metadata={"description": "Set once it succeeded."}
     )
-    error = fields.Nested(FailureSchema, allow_none=True)
+    error = fields.Nested(FitFailureSchema, allow_none=True)
     created_at = Timestamp()
     started_at = Timestamp(allow_none=True)
     finished_at = Timestamp(allow_none=True)
@@ -213,7 +254,7 @@ class FitSchema(AnswerSchema):
         allow_none=True,
         metadata={"description": "Equal for fits that give the same model."},
     )
-    webhook = fields.Nested(WebhookSchema, allow_none=True)
+    webhook = fields.Nested(FitWebhookSchema, allow_none=True)
 
 
 FitPageSchema = page_schema(FitSchema, "Fit")
@@ -255,4 +296,15 @@ FIT_EXAMPLE = {
     "finished_at": None,
     "content_hash": "sha256:91ab…",
     "webhook": None,
+}
+QUEUED_FIT_EXAMPLE = FIT_EXAMPLE | {
+    "status": "queued",
+    "progress": None,
+    "queue_position": 1,
+    "attempt": 0,
+    "started_at": None,
+}
+CANCELLED_FIT_EXAMPLE = FIT_EXAMPLE | {
+    "status": "cancelled",
+    "finished_at": "2026-01-31T12:00:00.450Z",
 }

@@ -6,6 +6,8 @@ from typing import Any
 
 from marshmallow import fields
 
+from gmm_engine import FitStatus
+from gmm_engine.covariance import STRUCTURES
 from service.api.fields import (
     Finite,
     Numbers,
@@ -46,8 +48,8 @@ class ModelRequestSchema(RequestSchema):
     name = name_field()
 
 
-class RenameSchema(RequestSchema):
-    """A new name."""
+class ModelChangesSchema(RequestSchema):
+    """What can change of a model: its name."""
 
     name = name_field(
         required=True, metadata={"description": "The new name; null for none."}
@@ -78,6 +80,15 @@ class ProvenanceSchema(AnswerSchema):
     engine_version = fields.String()
 
 
+class DiagnosticSchema(AnswerSchema):
+    """What was noticed about a component or a feature."""
+
+    kind = fields.String()
+    detail = fields.String()
+    component = fields.Integer(allow_none=True)
+    feature = fields.Integer(allow_none=True)
+
+
 class ModelSummarySchema(AnswerSchema):
     """A model without its parameters.
 
@@ -88,7 +99,7 @@ class ModelSummarySchema(AnswerSchema):
     name = fields.String(allow_none=True)
     n_components = fields.Integer()
     n_features = fields.Integer()
-    covariance_type = fields.String()
+    covariance_type = fields.String(metadata={"enum": [s.name for s in STRUCTURES]})
     columns = fields.List(fields.String(), allow_none=True)
     created_at = Timestamp()
     log_likelihood = Finite(
@@ -99,8 +110,13 @@ class ModelSummarySchema(AnswerSchema):
     n_iter = fields.Integer(allow_none=True)
     converged = fields.Boolean(allow_none=True)
     fit_status = fields.String(
-        allow_none=True, metadata={"description": "Why EM stopped."}
+        allow_none=True,
+        metadata={
+            "description": "Why EM stopped.",
+            "enum": [*(status.name.lower() for status in FitStatus), None],
+        },
     )
+    diagnostics = fields.List(fields.Nested(DiagnosticSchema))
     fit_id = fields.String(allow_none=True)
     provenance = fields.Nested(ProvenanceSchema, allow_none=True)
 
@@ -176,6 +192,7 @@ MODEL_EXAMPLE = MODEL_REQUEST_EXAMPLE | {
     "n_iter": 3,
     "converged": True,
     "fit_status": "converged",
+    "diagnostics": [],
     "fit_id": "f7m3q9",
     "provenance": {
         "dataset_id": "d4k2x7",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import EXCLUDE, Schema, fields
 
 from service.api.schemas.base import AnswerSchema
 
 
-class PlaceSchema(Schema):
+class ProblemPlaceSchema(Schema):
     """One mistake in the input."""
+
+    class Meta:
+        unknown = EXCLUDE
 
     pointer = fields.String(
         metadata={
@@ -24,7 +27,10 @@ class PlaceSchema(Schema):
 
 
 class ProblemSchema(Schema):
-    """A problem document (RFC 9457)."""
+    """A problem document (RFC 9457); it may be extended."""
+
+    class Meta:
+        unknown = EXCLUDE
 
     type = fields.String(required=True, metadata={"format": "uri-reference"})
     title = fields.String(required=True)
@@ -35,7 +41,7 @@ class ProblemSchema(Schema):
         required=True, metadata={"description": "Stable: programs may rely on it."}
     )
     request_id = fields.String(required=True)
-    errors = fields.List(fields.Nested(PlaceSchema))
+    errors = fields.List(fields.Nested(ProblemPlaceSchema))
 
 
 class ProblemTypeSchema(AnswerSchema):

@@ -57,6 +57,14 @@ def test_one_changed_byte_anywhere_is_noticed(data):
         list(codec.decode_arrays(bytes(value)))
 
 
+def test_a_changed_number_of_dimensions_is_noticed():
+    # Read with eight dimensions the elements are part of a shape with a zero in it.
+    value = bytearray(codec.encode_array(np.arange(6.0).reshape(2, 3)))
+    value[4] = 8
+    with pytest.raises(CorruptValueError):
+        list(codec.decode_arrays(bytes(value)))
+
+
 @pytest.mark.parametrize("length", [1, 15, 16, 20, 40, 79])
 def test_a_value_that_was_cut_off_is_noticed(length):
     value = codec.encode_array(np.arange(6.0).reshape(2, 3))[:length]

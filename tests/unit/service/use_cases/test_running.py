@@ -182,10 +182,27 @@ def test_the_same_request_gives_the_same_model(town, dataset):
     np.testing.assert_array_equal(*means)
 
 
-def test_a_long_trajectory_is_thinned_but_keeps_its_ends(town, fit, monkeypatch):
-    monkeypatch.setattr("service.use_cases.running._MAX_STORED_TRAJECTORY_NUMBERS", 30)
-    model_id = town.runner.run(fit.id).model_id
-    trajectory = town.models.trajectory(model_id)
-    assert len(trajectory) == 2
-    assert trajectory[0].iteration == 0
-    assert trajectory[-1].iteration == town.models.get(model_id).n_iter
+def test_the_model_says_what_was_noticed_about_the_data(town):
+    rows = np.column_stack([np.arange(40.0), np.full(40, 5.0)])
+    dataset = town.dataset_service.create(Table(rows))
+    fit = town.fit_service.submit(FitRequest(dataset.id, 1))
+    model = town.models.get(town.runner.run(fit.id).model_id)
+    (found,) = [d for d in model.diagnostics if d.kind == "constant_feature"]
+    assert found.feature == 1
+    assert "same value" in found.detail
+
+
+def test_progress_tells_the_comparison_of_starts_from_em_on_all_rows(town):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(30_000, 2)) + rng.integers(4, size=(30_000, 1)) * 3
+    fit = town.fit_service.submit(
+        FitRequest(town.dataset_service.create(Table(rows)).id, 4)
+    )
+    town.runner.run(fit.id)
+    told = [event.payload for event in town.fits.events(fit.id, "0", 0)]
+    phases = [payload["phase"] for payload in told if "phase" in payload]
+    full = [p["log_likelihood"] for p in told if p.get("phase") == "full"]
+    assert phases[-1] == "full"
+    assert full == sorted(full)
+    assert len(full) >= 2
+    assert town.fits.get(fit.id).progress.phase == "full"
