@@ -196,7 +196,8 @@ class Settings:
     )
     dataset_ttl_seconds: int = _setting(
         0,
-        "How long a dataset is kept after its upload or last submitted fit; 0: for ever.",
+        "How long a dataset is kept after its upload or last submitted fit; "
+        "0: for ever.",
         _at_least(0),
     )
     fit_ttl_seconds: int = _setting(
