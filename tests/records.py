@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm_engine import GaussianMixture
+from gmm_engine import Checkpoint, GaussianMixture, IterationState, fit
 from gmm_engine.types import FloatArray
 from service.domain.datasets import Dataset
 from service.domain.fits import Failure, Fit, FitRequest, Progress
@@ -96,3 +96,17 @@ def assert_same_mixture(found: GaussianMixture, expected: GaussianMixture) -> No
     np.testing.assert_array_equal(found.weights, expected.weights, strict=True)
     np.testing.assert_array_equal(found.means, expected.means, strict=True)
     np.testing.assert_array_equal(found.covariances, expected.covariances, strict=True)
+
+
+def a_checkpoint(iteration: int = 2) -> Checkpoint:
+    """Where EM stands after an iteration."""
+    taken: list[Checkpoint] = []
+
+    def stop(state: IterationState) -> bool:
+        if state.iteration == iteration and state.checkpoint is not None:
+            taken.append(state.checkpoint)
+        return not taken
+
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    fit(rows, initial=np.arange(60) % 2, tol=0, on_iteration=stop)
+    return taken[0]

@@ -16,6 +16,7 @@ from service.errors import (
 from tests.records import (
     FAILURE,
     NOW,
+    a_checkpoint,
     a_fit,
     a_fitted_model,
     a_mixture,
@@ -288,3 +289,28 @@ def test_how_long_the_last_fits_took_is_known_newest_first(fits):
 def test_a_place_in_the_queue_is_not_stored(fits):
     fits.add(a_fit("f1", queue_position=7))
     assert fits.get("f1").queue_position is None
+
+
+def test_the_last_checkpoint_comes_back(fits, running):
+    assert fits.checkpoint("f1") is None
+    fits.report(running, progress_at(2), [], a_checkpoint(2))
+    fits.report(running, progress_at(3), [], a_checkpoint(3))
+    fits.report(running, progress_at(4), [])
+    assert fits.checkpoint("f1").iteration == 3
+    newer = fits.start("f1", later(2))
+    assert fits.checkpoint(newer.id).iteration == 3
+
+
+def test_an_older_attempt_does_not_touch_the_checkpoint(fits, running):
+    newer = fits.start("f1", later(2))
+    fits.report(newer, progress_at(3), [], a_checkpoint(3))
+    with pytest.raises(StaleAttemptError):
+        fits.report(running, progress_at(2), [], a_checkpoint(2))
+    assert fits.checkpoint("f1").iteration == 3
+
+
+@pytest.mark.parametrize("end", FINISH)
+def test_a_checkpoint_goes_with_the_end_of_its_fit(fits, running, end):
+    fits.report(running, progress_at(2), [], a_checkpoint(2))
+    FINISH[end](fits, running)
+    assert fits.checkpoint("f1") is None
