@@ -44,9 +44,7 @@ def _processor() -> str:
     return f"{fields.get('model name', platform.machine())} ({model}){wide}"
 
 
-def interleaved(
-    functions: Sequence[Callable[[], object]], repeats: int
-) -> list[float]:
+def interleaved(functions: Sequence[Callable[[], object]], repeats: int) -> list[float]:
     """Return the median seconds of each function, run in turn `repeats` times.
 
     In turn, so that a busy moment of the machine falls on all of them.

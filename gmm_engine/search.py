@@ -29,8 +29,8 @@ _ROWS_PER_PARAMETER = 5
 _FEWEST_ROWS, _MOST_ROWS = 1_000, 20_000
 _GROWTH = 4
 N_STARTS = 8
-# Where an iteration of all starts takes longer than this many operations, half of them.
-_EXPENSIVE = 2e9
+# A stage of more operations than this, some tenths of a second, is made shorter.
+_COSTLY = 1e10
 _SHORT, _LONG = 8, 150
 N_FINALISTS = 3
 _FINALISTS_ITERATIONS = 10
@@ -190,7 +190,9 @@ class Search:
         if first.is_everything:
             ends = self._all_compiled(first, candidates, _LONG)
         else:
-            second = self.samples[min(1, len(self.samples) - 1)]
+            second = self.samples[1]
+            if self._operations(second, N_FINALISTS * _FINALISTS_ITERATIONS) > _COSTLY:
+                second = first
             finalists = candidates[:N_FINALISTS]
             ends = self._all_compiled(second, finalists, _FINALISTS_ITERATIONS)
         ends.sort(key=lambda each: each.merit, reverse=True)
@@ -204,9 +206,14 @@ class Search:
     def _n_starts(self) -> int:
         if self.n_components == 1:
             return 1
-        n_rows, n_features = self.samples[0].points.shape
-        operations = N_STARTS * _SHORT * n_rows * self.n_components * n_features**2
-        return N_STARTS if operations < _EXPENSIVE else N_STARTS // 2
+        operations = self._operations(self.samples[0], N_STARTS * _SHORT)
+        return N_STARTS if operations < _COSTLY else N_STARTS // 2
+
+    def _operations(self, sample: Sample, n_iter: int) -> float:
+        """Return about how many operations iterations on a sample take."""
+        n_rows, n_features = sample.points.shape
+        per_row = self.n_components * (n_features * (n_features + 4) + 20)
+        return float(n_iter * n_rows * per_row)
 
     def _candidates(
         self, sample: Sample, seeds: Sequence[np.random.SeedSequence]
