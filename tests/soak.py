@@ -8,6 +8,7 @@ a plateau: its memory, its keys, those of RQ among them.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 import threading
@@ -25,6 +26,8 @@ from redis import Redis
 from tests.integration.running import Service, cloud, running_service
 
 _CLIENTS = 3
+# Lists and the like have no fourth part; `_` is for what there is one of anyway.
+_IS_OF_ONE_THING = re.compile(rb"gmm:[^_:][^:]*:[^:]+:|rq:(job|results|execution):")
 _ALLOWED = {200, 201, 202, 204, 404, 409, 429, 503}
 """404: it expired in between; 409 and 429: a dataset in use, a full queue."""
 
@@ -126,6 +129,21 @@ def soak(service: Service, seconds: float, every_seconds: float) -> Iterator[Sam
             assert not load.surprises, load.surprises[0]
 
 
+def leftovers(service: Service, ttl_seconds: int) -> list[str]:
+    """Keys of single things that are still there after all of them have expired."""
+    with Redis(unix_socket_path=str(service.state_dir / "store.sock")) as store:
+        deadline = time.monotonic() + ttl_seconds + 10
+        while found := [
+            key.decode()
+            for key in store.scan_iter("*", count=1000)
+            if _IS_OF_ONE_THING.match(key)
+        ]:
+            if time.monotonic() > deadline:
+                return found
+            time.sleep(0.1)
+    return []
+
+
 def assert_plateau(samples: Sequence[Sample], warm_up_seconds: float) -> None:
     """Check that the second half of the time needed no more than the first.
 
@@ -167,8 +185,11 @@ def main() -> None:
                 f"{sample.n_rq_keys:7}  {sample.memory_bytes / (1 << 20):9.2f}",
                 flush=True,
             )
+        left = leftovers(service, ttl)
     assert_plateau(samples, warm_up_seconds=3 * ttl)
     print("plateau: the second half of the time needed no more than the first")
+    assert not left, left
+    print("and once all has expired no key of any of it is left")
 
 
 if __name__ == "__main__":

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.running import running_service
-from tests.soak import Sample, assert_plateau, short_lived, soak
+from tests.soak import Sample, assert_plateau, leftovers, short_lived, soak
 
 
 def test_what_expires_leaves_nothing_behind(own_folder):
     with running_service(own_folder, **short_lived(1)) as service:
-        samples = list(soak(service, 7, every_seconds=0.25))
+        samples = list(soak(service, 5, every_seconds=0.25))
         assert samples[-1].n_requests > 20
-        assert_plateau(samples, warm_up_seconds=3)
+        assert_plateau(samples, warm_up_seconds=2)
+        assert leftovers(service, 1) == []
 
 
 @pytest.mark.parametrize("quantity", ["n_keys", "n_rq_keys", "memory_bytes"])
@@ -31,4 +32,4 @@ def test_growth_is_noticed(quantity):
         for second in range(20)
     ]
     with pytest.raises(AssertionError, match=quantity):
-        assert_plateau(samples, warm_up_seconds=3)
+        assert_plateau(samples, warm_up_seconds=2)
