@@ -21,7 +21,9 @@ class Place:
     row: int | None = None
     """Row of an uploaded table, from 1, the header not counted."""
     column: int | None = None
-    """Column of an uploaded table, from 1."""
+    """Column of an uploaded table, or with `line` of that line, from 1."""
+    line: int | None = None
+    """Line of a body that is not JSON, from 1."""
 
 
 class ServiceError(Exception):

@@ -23,7 +23,7 @@ from service.tables import READABLE, WRITABLE, write
 P = ParamSpec("P")
 R = TypeVar("R")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-AnySchema = Schema | type[Schema] | dict[str, str]
+AnySchema = Schema | type[Schema] | dict[str, Any]
 
 # Below this a result is sent in one piece, with its length.
 _MAX_UNSTREAMED_BYTES = 2**20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from flask import url_for
@@ -22,7 +21,6 @@ from service.api.schemas.datasets import (
 from service.api.schemas.pages import page_request_schema
 from service.domain.datasets import Dataset
 from service.domain.pages import Page
-from service.domain.tables import Table
 from service.use_cases.services import Services
 
 Headers = dict[str, str]
@@ -54,7 +52,7 @@ def datasets_blueprint(
     ) -> tuple[Dataset, Headers]:
         """Store a table of numbers."""
         name = upload.get("name")
-        dataset = services().datasets.create(_table(upload), name, new_id)
+        dataset = services().datasets.create(upload["data"], name, new_id)
         location = url_for("datasets.show_dataset", dataset_id=dataset.id)
         return dataset, {"Location": location}
 
@@ -82,9 +80,3 @@ def datasets_blueprint(
         services().delete_dataset(dataset_id)
 
     return datasets
-
-
-def _table(upload: dict[str, Any]) -> Table:
-    table: Table = upload["data"]
-    columns = upload.get("columns")
-    return replace(table, columns=tuple(columns)) if columns else table

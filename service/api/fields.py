@@ -25,6 +25,12 @@ from service.tables import TableLimits, table_from_json
 
 _WHOLE = re.compile(r"-?[0-9]{1,30}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,4})?", re.ASCII)
+_NAME_PATTERN = r"^[^\x00-\x1f\x7f]{1,200}$"
+_NAME_WORDS = "a name of 1 to 200 printable characters"
+
+COVARIANCE_TYPES = [s.name for s in STRUCTURES] + [s.code for s in STRUCTURES]
+"""Our words, and mclust's codes for the same."""
+
 _ID_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
 
 
@@ -145,16 +151,39 @@ class Text(fields.String):
         return value
 
 
+class ColumnNames(fields.List[str]):
+    """Names of columns, one for each; none of them may be missing."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Text(_NAME_PATTERN, _NAME_WORDS), **kwargs)
+
+    def _deserialize(
+        self,
+        value: Any,
+        attr: str | None,
+        data: Mapping[str, Any] | None,
+        **kwargs: Any,
+    ) -> list[str | None]:
+        if not isinstance(value, list):
+            raise ValidationError(f"{attr} is {shown(value)}; give a list of names.")
+        mistakes: dict[int, list[str]] = {}
+        for index, name in enumerate(value):
+            if not isinstance(name, str) or not re.fullmatch(_NAME_PATTERN, name):
+                mistakes[index] = [f"The name is {shown(name)}; give {_NAME_WORDS}."]
+        if mistakes:
+            raise ValidationError(mistakes)
+        return value
+
+
 def name_field(**kwargs: Any) -> Text:
-    words = "a name of 1 to 200 printable characters, or leave it out"
-    return Text(r"^[^\x00-\x1f\x7f]{1,200}$", words, allow_none=True, **kwargs)
+    words = f"{_NAME_WORDS}, or leave it out"
+    return Text(_NAME_PATTERN, words, allow_none=True, **kwargs)
 
 
 def covariance_type_field() -> Choice:
-    names = [s.name for s in STRUCTURES] + [s.code for s in STRUCTURES]
     description = "The structure of the covariances, also by mclust's code."
     metadata = {"description": description, "default": "full"}
-    return Choice(names, metadata=metadata)
+    return Choice(COVARIANCE_TYPES, metadata=metadata)
 
 
 def id_field(**kwargs: Any) -> Text:

@@ -15,8 +15,10 @@ from service.api.idempotency import REPLAYED, idempotent
 from service.api.options import ApiOptions
 from service.api.pages import page_request, with_link
 from service.api.schemas.fits import (
+    CANCELLED_FIT_EXAMPLE,
     FIT_EXAMPLE,
     FIT_REQUEST_EXAMPLE,
+    QUEUED_FIT_EXAMPLE,
     FitPageSchema,
     FitSchema,
     fit_request_schema,
@@ -37,6 +39,17 @@ _LAST_EVENT_ID = {
     "name": "Last-Event-ID",
     "description": "Resume after the event with this id.",
     "schema": {"type": "string", "pattern": f"^({_EVENT_ID.pattern}|{END_ID})$"},
+}
+_EVENTS = {
+    "type": "string",
+    "description": "Server-sent events. The data of each is a JSON object: that of "
+    "`status` and `end` a Fit, that of `iteration` a FitIteration.",
+    # JSON Schema has no words for a stream; these are for generators that look.
+    "x-event-data": {
+        "status": {"$ref": "#/components/schemas/Fit"},
+        "iteration": {"$ref": "#/components/schemas/FitIteration"},
+        "end": {"$ref": "#/components/schemas/Fit"},
+    },
 }
 
 
@@ -60,7 +73,7 @@ def fits_blueprint(
         FitSchema,
         description="Accepted; a worker runs it.",
         headers=["Location", REPLAYED],
-        example=FIT_EXAMPLE,
+        example=QUEUED_FIT_EXAMPLE,
     )
     @fits.response(
         200,
@@ -98,7 +111,7 @@ def fits_blueprint(
     @fits.doc(parameters=[_LAST_EVENT_ID])
     @fits.response(
         200,
-        {"description": "The data of `status` and `end` is the fit."},
+        _EVENTS,
         content_type=EVENT_STREAM,
         description="Events `status` and `iteration`, and at the end `end`.",
     )
@@ -115,7 +128,9 @@ def fits_blueprint(
 
     @fits.post("/<id:fit_id>/cancel")
     @fits.problems(404, 409)
-    @fits.response(202, FitSchema, description="Cancelled.", example=FIT_EXAMPLE)
+    @fits.response(
+        202, FitSchema, description="Cancelled.", example=CANCELLED_FIT_EXAMPLE
+    )
     def cancel_fit(fit_id: str) -> Fit:
         """End a fit now; nothing of it is kept."""
         return services().fits.cancel(fit_id)

@@ -14,10 +14,10 @@ from service.api.pages import page_request, with_link
 from service.api.schemas.models import (
     MODEL_EXAMPLE,
     MODEL_REQUEST_EXAMPLE,
+    ModelChangesSchema,
     ModelPageSchema,
     ModelRequestSchema,
     ModelSchema,
-    RenameSchema,
 )
 from service.api.schemas.pages import page_request_schema
 from service.domain.models import FittedModel, Model
@@ -74,7 +74,7 @@ def models_blueprint(
 
     @models.patch("/<id:model_id>")
     @models.problems(404, 507)
-    @models.arguments(RenameSchema, example={"name": "three heaps"})
+    @models.arguments(ModelChangesSchema, example={"name": "three heaps"})
     @models.response(200, ModelSchema, description="The model.", example=MODEL_EXAMPLE)
     def rename_model(body: dict[str, Any], model_id: str) -> FittedModel:
         """Give a model another name; nothing else of it can change."""

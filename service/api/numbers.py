@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from service.api.wording import shown
+from service.domain.wording import counted
 from service.errors import Place
 
 
@@ -43,10 +44,10 @@ def _mistakes(value: object, pointer: str, shape: Sequence[int]) -> Iterator[Pla
         if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
             yield Place(f"Expected a finite number, got {shown(value)}.", pointer)
     elif not isinstance(value, list) or len(value) != shape[0] or not value:
-        wanted = shape[0] or "one or more"
+        wanted = counted(shape[0], "item") if shape[0] else "one or more items"
         got = len(value) if isinstance(value, list) else shown(value)
         yield Place(
-            f"Expected a list of {wanted} items like the lists before it, got {got}.",
+            f"Expected a list of {wanted} like the lists before it, got {got}.",
             pointer,
         )
     else:

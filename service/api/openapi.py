@@ -7,11 +7,14 @@ from typing import Any
 
 import flask_smorest  # type: ignore[import-untyped]  # it has no type hints
 import yaml
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flask import Flask
 from marshmallow import Schema, fields
 from werkzeug.routing import BaseConverter
 
 from service.api.access import UNGUARDED, scope_of
+from service.api.schemas.fits import FitIterationSchema
 from service.api.schemas.problems import ProblemSchema
 
 PROBLEM_JSON = "application/problem+json"
@@ -30,6 +33,13 @@ scope that each operation needs. Answers to a client whose requests are counted 
 
 Errors are problem documents (RFC 9457) with a stable `code`. Every answer carries
 `X-Request-Id`. Ids and cursors are opaque. Times are RFC 3339, UTC.
+
+Requests are closed: an unknown field or parameter is refused. Answers are open: fields,
+and words of an `enum`, may be added; pass over those you do not know.
+
+The version of this document is that of the contract, raised as semantic versioning
+says. The program has a version of its own: `gmm --version`, and `engine_version` in the
+provenance of a model.
 """
 
 
@@ -81,6 +91,18 @@ class IdConverter(BaseConverter):
     regex = ID_PATTERN
 
 
+class _Converter(OpenAPIConverter):
+    """Adds what fields cannot say: the `json_schema` of a schema's Meta."""
+
+    def schema2jsonschema(self, schema: Schema) -> dict[str, Any]:
+        document: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        return document | getattr(schema.Meta, "json_schema", {})
+
+
+class _Plugin(MarshmallowPlugin):
+    Converter = _Converter
+
+
 class Api(flask_smorest.Api):  # type: ignore[misc]
     """flask-smorest's registry, with problem documents for its own errors."""
 
@@ -96,6 +118,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
                 "openapi_version": "3.1.0",
                 "info": {"description": _DESCRIPTION},
                 "servers": [{"url": "/"}],
+                "marshmallow_plugin": _Plugin(),
             },
         )
         self.spec.components.security_scheme(
@@ -106,6 +129,11 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
         for name, description in _HEADERS.items():
             header = {"description": description, "schema": {"type": "string"}}
             self.spec.components.header(name, header)
+        # No operation answers with it alone: it is the data of an event.
+        self.spec.components.schema("FitIteration", schema=FitIterationSchema)
+
+    def _register_pagination_header(self) -> None:
+        """Lists here have a cursor in the answer, not flask-smorest's header."""
 
     def _register_error_handlers(self) -> None:
         """Leave all errors to `service.api.problems`."""

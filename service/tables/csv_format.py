@@ -18,6 +18,7 @@ import numpy as np
 
 from gmm_engine.types import FloatArray
 from service.domain.tables import ArrayResult, Table
+from service.domain.wording import counted
 from service.errors import MalformedBodyError, Place
 from service.tables.arrow_library import pa
 from service.tables.blocks import columns_of, row_blocks
@@ -150,8 +151,8 @@ def _row_mistakes(
     if len(cells) != layout.n_columns:
         expected = "header" if layout.names else "first row"
         detail = (
-            f"{row_place(row, line)} has {len(cells)} cells, but the {expected} has "
-            f"{layout.n_columns}. Make every row as long."
+            f"{row_place(row, line)} has {counted(len(cells), 'cell')}, but the "
+            f"{expected} has {layout.n_columns}. Make every row as long."
         )
         yield Mistake(Place(detail, row=row))
         return

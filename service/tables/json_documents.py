@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from service.errors import MalformedBodyError
+from service.errors import MalformedBodyError, Place
 from service.tables.mistakes import shown
 
 # Possessive throughout, and every string is matched: time is linear in the body.
@@ -29,7 +29,7 @@ def parse(body: bytes) -> object:
     except orjson.JSONDecodeError as error:
         if "infinity" in error.msg:
             return _parse_carefully(body)
-        raise MalformedBodyError(_what_is_wrong(body, error)) from error
+        raise _what_is_wrong(body, error) from error
     # The fast parser keeps the last of equal keys. Equal names in different objects
     # are fine, so these documents are looked at again.
     keys = [string[1] for string in _STRING.finditer(body) if string[2]]
@@ -56,6 +56,8 @@ def _parse_carefully(body: bytes) -> object:
         ) from error
     except RecursionError as error:
         raise MalformedBodyError(_TOO_DEEP) from error
+    except json.JSONDecodeError as error:
+        raise _at(error, f"The body is not JSON: {error}.") from error
     except ValueError as error:
         raise MalformedBodyError(f"The body is not JSON: {error}.") from error
     return value
@@ -93,29 +95,37 @@ def _no_constant(name: str) -> str:
     )
 
 
-def _what_is_wrong(body: bytes, error: orjson.JSONDecodeError) -> str:
+def _at(error: json.JSONDecodeError, detail: str) -> MalformedBodyError:
+    place = Place(detail, line=error.lineno, column=error.colno)
+    return MalformedBodyError(detail, [place])
+
+
+def _what_is_wrong(body: bytes, error: orjson.JSONDecodeError) -> MalformedBodyError:
     if not body.strip():
-        return "The body is empty; send a JSON document."
+        return MalformedBodyError("The body is empty; send a JSON document.")
     if b"\0" in body[:2] or body[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        return "The body is not UTF-8 but looks like UTF-16 or UTF-32; send UTF-8."
+        return MalformedBodyError(
+            "The body is not UTF-8 but looks like UTF-16 or UTF-32; send UTF-8."
+        )
     try:
         text = body.decode()
     except UnicodeDecodeError as wrong:
         line = body.count(b"\n", 0, wrong.start) + 1
-        return (
+        detail = (
             f"The body is not UTF-8: line {line} has the byte "
             f"0x{body[wrong.start]:02x} at position {wrong.start}. Send UTF-8."
         )
+        return MalformedBodyError(detail, [Place(detail, line=line)])
     if "depth" in error.msg or "recursion" in error.msg:
-        return _TOO_DEEP
+        return MalformedBodyError(_TOO_DEEP)
     place = f"line {error.lineno}, column {error.colno}"
     # After "-Inf" the position is that of the letter.
     minus = text[error.pos - 1 : error.pos] == "-"
     constant = _CONSTANT.match(text, error.pos - minus)
     if constant:
-        return _no_constant(f"{constant[0]} ({place})")
+        return _at(error, _no_constant(f"{constant[0]} ({place})"))
     advice = {
         "'": " Write strings and names in double quotes.",
         "(": " Write lists in square brackets.",
     }.get(text[error.pos : error.pos + 1], "")
-    return f"The body is not JSON: {error.msg} ({place}).{advice}"
+    return _at(error, f"The body is not JSON: {error.msg} ({place}).{advice}")

@@ -15,6 +15,7 @@ import orjson
 
 from gmm_engine.types import FloatArray, IntArray
 from service.domain.tables import ArrayResult, Table
+from service.domain.wording import counted
 from service.errors import InvalidTableError, Place
 from service.tables.blocks import row_blocks
 from service.tables.limits import TableLimits
@@ -100,7 +101,8 @@ def _wrong_rows(value: list[object], pointer: str) -> Iterator[Mistake]:
             detail = f"Expected a list of rows, but row {i + 1} is {_kind(row)}."
         elif len(row) != width:
             detail = (
-                f"Row {i + 1} has {len(row)} numbers, but the first row has {width}."
+                f"Row {i + 1} has {counted(len(row), 'number')}, but the first row "
+                f"has {width}."
             )
         else:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.domain.wording import counted
 from service.errors import TooLargeError
 
 
@@ -23,20 +24,20 @@ class TableLimits:
         self.check_columns(n_columns)
         if n_rows > self.max_rows:
             raise TooLargeError(
-                f"The table has more than {self.max_rows} rows, the most that are read "
-                "(max_rows). Send a random sample of the rows."
+                f"The table has more than {counted(self.max_rows, 'row')}, the most "
+                "that are read (max_rows). Send a random sample of the rows."
             )
         if n_rows * n_columns > self.max_numbers:
             raise TooLargeError(
-                f"The table has more than {self.max_numbers} numbers in {n_columns} "
-                "columns, the most that are read (max_numbers). Send a random sample "
-                "of the rows, or fewer columns."
+                f"The table has more than {counted(self.max_numbers, 'number')} in "
+                f"{counted(n_columns, 'column')}, the most that are read "
+                "(max_numbers). Send a random sample of the rows, or fewer columns."
             )
 
     def check_columns(self, n_columns: int) -> None:
         """Raise TooLargeError when there are too many columns."""
         if n_columns > self.max_columns:
             raise TooLargeError(
-                f"The table has more than {self.max_columns} columns, the most that "
-                "are read (max_columns). Send fewer columns."
+                f"The table has more than {counted(self.max_columns, 'column')}, the "
+                "most that are read (max_columns). Send fewer columns."
             )

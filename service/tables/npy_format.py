@@ -17,6 +17,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from service.domain.tables import ArrayResult, Table
+from service.domain.wording import counted
 from service.errors import InvalidTableError, MalformedBodyError
 from service.tables.blocks import row_blocks, side_by_side
 from service.tables.limits import TableLimits
@@ -167,8 +168,8 @@ def _read_exactly(body: BinaryIO, size: int, *, more: bool = False) -> bytes:
         missing -= len(piece)
     if missing:
         raise MalformedBodyError(
-            f"The npy file ends {missing} bytes early: its header promises more than "
-            "was sent. Send the whole file."
+            f"The npy file ends {counted(missing, 'byte')} early: its header "
+            "promises more than was sent. Send the whole file."
         )
     if not more and body.read(1):
         raise MalformedBodyError(
@@ -185,8 +186,8 @@ def _wrong_dimensions(shape: tuple[int, ...]) -> str:
         "array.reshape(1, -1) if together they are one row.",
     }.get(len(shape), "send array.reshape(len(array), -1).")
     return (
-        f"The array has {len(shape)} dimensions; a table has two, rows and columns: "
-        + advice
+        f"The array has {counted(len(shape), 'dimension')}; a table has two, "
+        f"rows and columns: {advice}"
     )
 
 

@@ -11,6 +11,7 @@ from service.domain.content_hashes import seedless_hash, with_seed
 from service.domain.fits import Fit, FitEvent, FitRequest, FitState
 from service.domain.pages import Page, PageRequest
 from service.domain.webhooks import Webhook
+from service.domain.wording import counted
 from service.errors import (
     DatasetInUseError,
     FitNotFoundError,
@@ -184,6 +185,6 @@ def require_enough_samples(n_components: int, n_samples: int) -> None:
     if n_components > n_samples:
         detail = (
             f"n_components is {n_components}, but the dataset has only "
-            f"{n_samples} rows; ask for at most one component per row."
+            f"{counted(n_samples, 'row')}; ask for at most one component per row."
         )
         raise InvalidRequestError(detail, [Place(detail, pointer="/n_components")])

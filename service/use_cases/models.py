@@ -12,9 +12,9 @@ from gmm_engine.types import FloatArray
 from service.domain.models import FittedModel, Model
 from service.domain.pages import Page, PageRequest
 from service.domain.tables import ArrayResult, Table
+from service.domain.wording import counted
 from service.errors import (
     IdTakenError,
-    InvalidRequestError,
     InvalidTableError,
     ModelNotFoundError,
     Place,
@@ -22,6 +22,7 @@ from service.errors import (
     WrongFeaturesError,
 )
 from service.ports import Clock, ModelRepository
+from service.use_cases.engine_errors import refused_parameters
 
 # Half a gigabyte of float64: a few rows of a wide result are many numbers.
 _MAX_RESULT_NUMBERS = 64_000_000
@@ -143,8 +144,9 @@ class ModelService:
         n_features = table.rows.shape[1]
         if n_features != mixture.n_features:
             raise WrongFeaturesError(
-                f"The model has {mixture.n_features} features, but the rows have "
-                f"{n_features}; send {mixture.n_features} numbers in each row."
+                f"The model has {counted(mixture.n_features, 'feature')}, but the rows "
+                f"have {n_features}; send {counted(mixture.n_features, 'number')} in "
+                "each row."
             )
         if table.columns is not None:
             _require_order(self.models.get(model_id).columns, table.columns)
@@ -185,7 +187,4 @@ def _mixture(parameters: Parameters) -> GaussianMixture:
             covariance_type=parameters.covariance_type,
         )
     except EngineError as error:
-        argument = getattr(error, "argument", None)
-        pointer = f"/{argument}" if argument else None
-        detail = str(error)
-        raise InvalidRequestError(detail, [Place(detail, pointer)]) from error
+        raise refused_parameters(error, parameters.covariance_type) from error

@@ -22,7 +22,6 @@ from service.domain.models import (
 )
 from service.errors import (
     CorruptValueError,
-    FitFailedError,
     FitNotFoundError,
     NotEnoughMemoryError,
     ServiceError,
@@ -30,6 +29,7 @@ from service.errors import (
     StorageUnavailableError,
 )
 from service.ports import Clock, DatasetRepository, FitRepository
+from service.use_cases.engine_errors import failed_fit
 from service.use_cases.patience import Answer, Patience
 from service.use_cases.reporting import FitInterruptedError, Pace, Reporter
 
@@ -65,7 +65,7 @@ class FitRunner:
         except (FitInterruptedError, StorageUnavailableError):
             raise
         except EngineError as error:
-            return self._fail(fit, FitFailedError(str(error)))
+            return self._fail(fit, failed_fit(error, fit.request.n_components))
         except ServiceError as error:
             return self._fail(fit, error)
         except MemoryError:

@@ -44,7 +44,10 @@ def fit_request_schema(options: ApiOptions) -> RequestSchema:
             json_schema: ClassVar[dict[str, object]] = {
                 "description": "Exactly one of `data` and `dataset_id` says what to "
                 "fit to.",
-                "oneOf": [{"required": ["data"]}, {"required": ["dataset_id"]}],
+                # Not oneOf: generators of clients would take it for two types.
+                "if": {"required": ["data"]},
+                "then": {"not": {"required": ["dataset_id"]}},
+                "else": {"required": ["dataset_id"]},
                 "dependentRequired": {"columns": ["data"]},
             }
 
@@ -286,6 +289,7 @@ FIT_EXAMPLE = {
         "log_likelihood": -12.5,
         "start": 1,
         "n_starts": 1,
+        "phase": "full",
     },
     "queue_position": None,
     "attempt": 1,

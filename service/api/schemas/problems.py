@@ -23,7 +23,12 @@ class ProblemPlaceSchema(Schema):
     row = fields.Integer(
         metadata={"description": "Row of the table, from 1, header not counted."}
     )
-    column = fields.Integer(metadata={"description": "Column of the table, from 1."})
+    column = fields.Integer(
+        metadata={"description": "Column of the table, or of `line`; from 1."}
+    )
+    line = fields.Integer(
+        metadata={"description": "Line of a body that is not JSON, from 1."}
+    )
 
 
 class ProblemSchema(Schema):

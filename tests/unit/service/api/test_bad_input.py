@@ -44,6 +44,33 @@ def test_what_is_not_json_is_malformed(client, text):
     assert len(document["detail"]) < 300
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ('{"data":\n [[1,2],]}', 2, 8),
+        ('{"data":\n [[NaN, 1]]}', 2, 4),
+        ('{"data": 1e999,\n}', 2, 1),
+    ],
+)
+def test_malformed_json_is_pointed_to_by_line_and_column(client, text, line, column):
+    document = problem(post_json(client, text), 400, "malformed-body")
+    (error,) = document["errors"]
+    assert (error["line"], error["column"]) == (line, column)
+    assert error["detail"] == document["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "detail"),
+    [
+        ("1,2\n3\n", "text/csv", "has 1 cell, but"),
+        ('{"data": [[1, 2], [3]]}', "application/json", "has 1 number, but"),
+    ],
+)
+def test_one_is_no_plural(client, body, content_type, detail):
+    answer = client.post("/v1/datasets", data=body, content_type=content_type)
+    assert detail in problem(answer, 422, "invalid-data")["detail"]
+
+
 @pytest.mark.parametrize("text", ["[]", "[[1,2]]", "1", '"data"', "null", "true"])
 def test_a_json_body_must_be_an_object(client, text):
     document = problem(post_json(client, text), 422, "invalid-request")

@@ -93,7 +93,8 @@ def test_a_deleted_dataset_is_gone(client, dataset_id):
 
 
 @pytest.mark.parametrize(
-    "columns", [["a"], ["a", "b", "c"], ["a", "a"], [1, 2], "ab", ["a", ""]]
+    "columns",
+    [["a"], ["a", "b", "c"], ["a", "a"], [1, 2], "ab", ["a", ""], ["a", None]],
 )
 def test_columns_must_name_each_feature_once(client, columns):
     answer = client.post("/v1/datasets", json={"data": POINTS, "columns": columns})

@@ -5,10 +5,13 @@ import threading
 
 import orjson
 import pytest
+import yaml
 
 from service.api.app import close_event_streams, create_app
+from service.api.export import contract
 from service.errors import StorageUnavailableError
 from tests.unit.service.api.conftest import OPTIONS, problem
+from tests.unit.service.api.test_openapi import matches
 
 
 @pytest.fixture
@@ -120,3 +123,16 @@ def test_every_event_is_one_block_of_lines(client, world, fit_id):
         assert re.fullmatch(
             r"retry: \d+|: beat|event: \w+\n(id: [\w-]+\n)?data: \{.*\}", block
         )
+
+
+def test_the_data_of_every_event_is_as_the_contract_says(client, world, fit_id):
+    document = yaml.safe_load(contract())
+    watched = document["paths"]["/v1/fits/{fit_id}/events"]["get"]["responses"]["200"]
+    schemas = watched["content"]["text/event-stream"]["schema"]["x-event-data"]
+    worker = threading.Timer(0.05, world.work)
+    worker.start()
+    events = parse(watch(client, fit_id).text)
+    worker.join()
+    assert {name for name, _, _ in events} == schemas.keys()
+    for name, _, data in events:
+        matches(schemas[name], data, document)

@@ -45,6 +45,19 @@ def test_inline_data_become_a_dataset(client):
     assert client.get(f"/v1/datasets/{dataset_id}").json["n_samples"] == 6
 
 
+def test_inline_data_take_names_of_their_columns(client):
+    request = {"data": POINTS, "columns": ["width", "height"], "n_components": 2}
+    answer = client.post("/v1/fits", json=request)
+    dataset = client.get(f"/v1/datasets/{answer.json['request']['dataset_id']}").json
+    assert dataset["columns"] == ["width", "height"]
+
+
+def test_a_stored_dataset_has_its_names_already(client, dataset_id):
+    request = {"dataset_id": dataset_id, "columns": ["a", "b"], "n_components": 2}
+    document = problem(client.post("/v1/fits", json=request), 422, "invalid-request")
+    assert [error["pointer"] for error in document["errors"]] == ["/columns"]
+
+
 def test_a_table_as_body_takes_its_parameters_from_the_query(client):
     answer = client.post(
         "/v1/fits?n_components=2&tol=1e-3&covariance_type=VVI&random_state=7",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import jsonschema
 import openapi_spec_validator
 import pytest
 import yaml
@@ -115,6 +116,89 @@ def test_the_first_page_links_to_what_there_is(client):
     page = client.get("/")
     for target in re.findall(r'href="([^:"]+)"', page.text):
         assert client.get(f"/{target}").status_code == 200, target
+
+
+def test_requests_are_closed_and_answers_open(document):
+    for name, schema in document["components"]["schemas"].items():
+        if name.endswith(("Request", "Changes")):
+            assert schema["additionalProperties"] is False, name
+        else:
+            assert "additionalProperties" not in schema, name
+
+
+def test_every_schema_is_used(document):
+    text = yaml.safe_dump(document)
+    for name in document["components"]["schemas"]:
+        assert f"#/components/schemas/{name}'" in text, name
+
+
+def test_every_enum_has_a_type_and_is_of_it(document):
+    def enums(node):
+        if isinstance(node, dict):
+            if isinstance(node.get("enum"), list):
+                yield node
+            for inner in node.values():
+                yield from enums(inner)
+        if isinstance(node, list):
+            for inner in node:
+                yield from enums(inner)
+
+    assert len(list(enums(document["components"]))) >= 8
+    for schema in enums(document):
+        for word in schema["enum"]:
+            matches({"type": schema["type"]}, word, document)
+
+
+def test_every_example_is_of_its_schema(document):
+    n_examples = 0
+    for _, _, operation in operations(document):
+        answers = [a for a in operation["responses"].values() if "$ref" not in a]
+        for part in [*answers, operation.get("requestBody", {})]:
+            for media in part.get("content", {}).values():
+                if "example" in media:
+                    n_examples += 1
+                    matches(media["schema"], media["example"], document)
+    assert n_examples >= 15
+
+
+def test_examples_of_fits_stand_where_the_operation_leaves_them(document):
+    fits = document["paths"]
+    for path, status in [
+        ("/v1/fits", "queued"),
+        ("/v1/fits/{fit_id}/cancel", "cancelled"),
+    ]:
+        content = fits[path]["post"]["responses"]["202"]["content"]
+        assert content["application/json"]["example"]["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("source", "is_right"),
+    [
+        ({"data": [[1]]}, True),
+        ({"dataset_id": "d1"}, True),
+        ({"data": [[1]], "columns": ["a"]}, True),
+        ({}, False),
+        ({"data": [[1]], "dataset_id": "d1"}, False),
+        ({"dataset_id": "d1", "columns": ["a"]}, False),
+        ({"data": [[1]], "columns": [None]}, False),
+    ],
+)
+def test_the_contract_knows_what_a_fit_needs(document, client, source, is_right):
+    request = {"n_components": 1} | source
+    schema = {"$ref": "#/components/schemas/FitRequest"}
+    answer = client.post("/v1/fits", json=request)
+    if is_right:
+        matches(schema, request, document)
+        assert answer.status_code in (202, 404)
+    else:
+        assert answer.status_code == 422
+        with pytest.raises(jsonschema.ValidationError):
+            matches(schema, request, document)
+
+
+def matches(schema, value, document):
+    components = {"components": document["components"]}
+    jsonschema.Draft202012Validator(schema | components).validate(value)
 
 
 def _success(operation):

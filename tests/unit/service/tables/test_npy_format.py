@@ -69,7 +69,7 @@ def test_large_integers_are_rounded_to_the_nearest_float():
         (np.array([["2020-01-01"]], dtype="M8[D]"), "dates"),
         (np.array([[1]], dtype="m8[s]"), "durations"),
         (np.zeros((1, 1), np.longdouble), "not of 16, 32 or 64 bits"),
-        (np.ones(3), "1 dimensions"),
+        (np.ones(3), "1 dimension;"),
         (np.array(1.0), "0 dimensions"),
         (np.ones((1, 1, 1)), "3 dimensions"),
         (np.ones((0, 3)), "no rows"),

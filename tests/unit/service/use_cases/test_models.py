@@ -29,18 +29,24 @@ def test_a_model_is_made_from_given_parameters(town, model_id):
 
 
 @pytest.mark.parametrize(
-    ("change", "pointer"),
+    ("change", "pointer", "advice"),
     [
-        ({"weights": [0.5, 0.6]}, "/weights"),
-        ({"covariances": [[1, 2], [3, -4]]}, "/covariances"),
-        ({"covariances": [1, 2]}, "/covariances"),
+        ({"weights": [0.5, 0.6]}, "/weights", "Give a positive weight for each row"),
+        ({"covariances": [[1, 2], [3, -4]]}, "/covariances", "give positive numbers."),
+        ({"covariances": [1, 2]}, "/covariances", "a row for each component"),
+        (
+            {"covariances": [1, 2], "covariance_type": "VVV"},
+            "/covariances",
+            "For 'VVV' give a matrix of as many rows and columns as there are features",
+        ),
     ],
 )
-def test_impossible_parameters_are_pointed_to(town, change, pointer):
+def test_impossible_parameters_are_pointed_to(town, change, pointer, advice):
     fields = {name: getattr(GIVEN, name) for name in Parameters.__slots__}
     with pytest.raises(InvalidRequestError) as caught:
         town.model_service.create(Parameters(**(fields | change)))
     assert caught.value.places[0].pointer == pointer
+    assert advice in caught.value.detail
 
 
 def test_answers_are_those_of_the_mixture(town, model_id):

@@ -102,7 +102,18 @@ def test_a_fit_that_the_engine_refuses_fails_with_its_reason(town):
     failed = town.runner.run(fit.id)
     assert failed.status is FitState.FAILED
     assert failed.error.code == "fit-failed"
-    assert "2" in failed.error.detail
+    assert failed.error.detail == (
+        "Each of 3 components needs a row of its own, but the dataset has 2 different "
+        "rows; ask for fewer components, or send rows that differ."
+    )
+
+
+def test_a_column_beyond_the_engine_is_named_as_a_client_counts(town):
+    rows = np.array([[1.0, -1e300], [2.0, 1e300], [3.0, 0.0]])
+    dataset = town.dataset_service.create(Table(rows))
+    failed = town.runner.run(town.fit_service.submit(FitRequest(dataset.id, 1)).id)
+    assert failed.error.detail.startswith("Column 2 of the dataset varies")
+    assert failed.error.detail.endswith("Rescale it.")
 
 
 def test_a_corrupt_dataset_fails_the_fit(town, fit, monkeypatch):
