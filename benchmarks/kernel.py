@@ -1,8 +1,8 @@
 """Time of one EM iteration beside scikit-learn: `python -m benchmarks.kernel`.
 
 Same start, same number of iterations, in turn, medians. On an idle machine use the wall
-clock and all cores; with `--cpu` both sides have one thread and CPU seconds count, which
-a busy machine disturbs far less.
+clock and all cores; with `--cpu` both sides have one thread and CPU seconds count,
+which a busy machine disturbs far less.
 """
 
 from __future__ import annotations

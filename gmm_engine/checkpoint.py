@@ -32,6 +32,7 @@ _NUMBERS = (
     "accelerate",
 )
 _ARRAYS = (
+    "tol",
     "center",
     "scale",
     "floor",
@@ -126,6 +127,7 @@ def take(
         "accelerate": int(run.accelerator is not None),
     }
     arrays = {
+        "tol": np.array([run.tol]),
         "center": problem.frame.center,
         "scale": problem.frame.scale,
         "floor": problem.floor,
@@ -157,7 +159,7 @@ def _stacked(arrays: list[FloatArray]) -> FloatArray:
     return np.stack(arrays) if arrays else np.empty(0)
 
 
-def resumed(checkpoint: Checkpoint, source: ArraySource, tol: float) -> EmRun:
+def resumed(checkpoint: Checkpoint, source: ArraySource) -> EmRun:
     """Return the run that a checkpoint was taken of.
 
     Raises
@@ -182,7 +184,10 @@ def resumed(checkpoint: Checkpoint, source: ArraySource, tol: float) -> EmRun:
     log_likelihoods = arrays["log_likelihoods"].tolist()
     try:
         run = EmRun(
-            problem, as_start(parameters), tol, accelerate=bool(numbers["accelerate"])
+            problem,
+            as_start(parameters),
+            float(arrays["tol"][0]),
+            accelerate=bool(numbers["accelerate"]),
         )
     except EngineError as error:
         raise InvalidArgumentError(

@@ -57,8 +57,8 @@ def fit(
     on_iteration : called after each iteration over the full data (the start is
         iteration 0); when it returns False, EM stops with status CANCELLED.
     resume : `state.checkpoint` of an earlier fit with the same X and options, which
-        goes on from there as if it had never stopped; n_components, init, n_init and
-        initial are then without effect.
+        goes on from there as if it had never stopped; n_components, init, n_init,
+        initial and tol are then without effect.
     accelerate : extrapolate from the last iterations wherever that gains more than EM;
         False gives plain EM. The log-likelihood rises monotonically either way.
     n_threads : at most how many threads to use, by default one for each processor. The

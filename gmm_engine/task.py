@@ -165,7 +165,7 @@ class FitTask:
                 f"got {checkpoint.covariance_type!r}",
                 argument="resume",
             )
-        run = resumed(checkpoint, self.source, self.tol)
+        run = resumed(checkpoint, self.source)
         numbers = checkpoint.numbers
         found = Found(
             checkpoint.arrays["start_log_likelihoods"], numbers["n_starts_at_best"]

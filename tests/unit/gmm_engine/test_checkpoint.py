@@ -70,10 +70,12 @@ def test_a_resumed_fit_ends_as_the_undisturbed_one(
     assert_results_agree(fit(X, resume=checkpoint, **options), undisturbed)
 
 
-def test_a_searched_fit_can_be_resumed():
-    options = {"n_components": 3, "n_init": 2, "tol": 1e-12, "random_state": 4}
+@pytest.mark.parametrize("tol", [1e-12, 1e-4])
+@pytest.mark.parametrize("back", [1, 5])
+def test_a_searched_fit_can_be_resumed(tol, back):
+    options = {"n_components": 3, "n_init": 2, "tol": tol, "random_state": 4}
     undisturbed = fit(X, **options)
-    checkpoint = stopped_at(undisturbed.n_iter - 1, **options)
+    checkpoint = stopped_at(undisturbed.n_iter - back, **options)
     assert_results_agree(fit(X, resume=checkpoint, **options), undisturbed)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -153,6 +154,24 @@ def test_importing_the_engine_neither_loads_the_compiler_nor_starts_threads():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert answer.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_process_that_has_fitted_may_fork_one_that_fits():
+    """As the worker does for each job; a thread left behind would be lost there."""
+    code = """
+import os, threading, warnings
+import numpy as np
+from gmm_engine import fit
+X = np.random.default_rng(0).standard_normal((50_000, 5))
+expected = fit(X, 3, max_iter=5, n_threads=2).log_likelihood
+assert threading.active_count() == 1
+child = os.fork()
+if not child:
+    os._exit(fit(X, 3, max_iter=5, n_threads=2).log_likelihood != expected)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_kernels_work_where_no_cache_can_be_written(monkeypatch, tmp_path):
