@@ -19,6 +19,8 @@ from typing import Protocol
 
 import structlog
 
+from service.errors import ServiceError
+
 STOP_SECONDS = 8.5
 """From the signal to the end of the children; what still runs then is killed."""
 _FIRST_DELAY_SECONDS = 0.1
@@ -114,7 +116,7 @@ class Supervisor:
                 self._stop(wakeups)
 
     def _watch(self, wakeups: Wakeups) -> int:
-        ready, store_checked_at = False, time.monotonic()
+        ready, store_due = False, 0.0
         while not wakeups.stop_requested:
             for child in self.children:
                 code = child.reap()
@@ -127,16 +129,23 @@ class Supervisor:
             if not ready and self.is_ready():
                 ready = True
                 self.on_ready()
-            if time.monotonic() - store_checked_at > _STORE_CHECK_SECONDS:
-                self._check_store()
-                store_checked_at = time.monotonic()
+            if time.monotonic() > store_due:
+                store_due = self._check_store() + time.monotonic()
             wakeups.wait(0.01 if not ready else _STORE_CHECK_SECONDS)
         return 0
 
-    def _check_store(self) -> None:
-        if self.store is not None and not self.store.is_running():
-            log.error("store ended; it is started again")
+    def _check_store(self) -> float:
+        """See to it that the store runs; return when to look again, in seconds."""
+        if self.store is None or self.store.is_running():
+            return _STORE_CHECK_SECONDS
+        log.error("store ended; it is started again")
+        try:
             self.store.start()
+        except (ServiceError, OSError) as error:
+            # Its disk may be full. The others wait for it, and so do we.
+            log.error("store not started", reason=str(error))
+            return _LONGEST_DELAY_SECONDS
+        return _STORE_CHECK_SECONDS
 
     def _stop(self, wakeups: Wakeups) -> None:
         """Ask all children to end, and see to it that they do."""

@@ -35,6 +35,7 @@ class Resident:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     n_starts: int = 0
+    is_revived: bool = True
     busy: Lock = field(default_factory=Lock)
     """Held while a fault is at work on it."""
 
@@ -129,7 +130,7 @@ class Town:
     def _keep(self) -> None:
         while not self._closing.wait(REVIVAL_SECONDS):
             for resident in self.everybody:
-                if not resident.is_alive():
+                if resident.is_revived and not resident.is_alive():
                     resident.start()
 
     def _wait_for_store(self) -> None:

@@ -6,16 +6,17 @@ import random
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import gmm_engine
+from service.domain.fits import FitEvent, FitEventKind
 from service.storage.connection import StoreClients
 from service.storage.fits import RedisFitRepository
 from tests.chaos.clients import Client
@@ -24,7 +25,8 @@ from tests.chaos.leftovers import left_behind
 from tests.chaos.town import Town, running_town
 
 _TOLERANCE = 1e-9
-_CLIENTS = 8
+_SLOW_SECONDS = 30.0
+_CLIENTS = 16
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Outcome:
     settled_in_seconds: float = 0.0
     fit_seconds: list[float] = field(default_factory=list)
     n_resumed: int = 0
+    slow: list[str] = field(default_factory=list)
+    """The story of each fit that took long: what happened, and when."""
 
     @property
     def is_good(self) -> bool:
@@ -92,6 +96,7 @@ class Outcome:
             f"seconds from start to end of a fit: median "
             f"{np.median(self.fit_seconds or [0]):.1f}, most "
             f"{max(self.fit_seconds or [0]):.1f}",
+            *(f"slow: {story}" for story in self.slow),
             *(f"MISTAKE: {mistake}" for mistake in self.mistakes),
         ]
         return "\n".join(lines)
@@ -124,10 +129,10 @@ def try_out(plan: Plan) -> Outcome:
         outcome.restarts = {r.name: r.n_starts for r in town.everybody}
         _look(outcome, town, client, fit_ids, expected)
         outcome.seconds = time.monotonic() - began
-    if outcome.is_good:
+    if outcome.is_good and not outcome.slow:
         _remove(folder)
     else:
-        outcome.mistakes.append(f"the logs are in {folder}")
+        outcome.slow.append(f"the logs are in {folder}")
     return outcome
 
 
@@ -137,7 +142,7 @@ def _undisturbed(plan: Plan) -> list[gmm_engine.FitResult]:
 
 def _submit(client: Client, plan: Plan, dataset_id: str, number: int) -> str:
     # Spread over the time of the faults.
-    time.sleep(plan.seconds * _CLIENTS / plan.n_fits * 0.8)
+    time.sleep(plan.seconds * _CLIENTS / plan.n_fits * 0.6)
     request = plan.request(number) | {"dataset_id": dataset_id}
     return str(client.post("/v1/fits", request)["id"])
 
@@ -179,7 +184,10 @@ def _look(
         outcome.fit_seconds.append(
             (record.finished_at - record.started_at).total_seconds()
         )
-        outcome.mistakes += _wrong_events(outcome, fits, fit)
+        events = fits.events(fit_id, "0", 0)
+        outcome.mistakes += _wrong_events(outcome, events, fit)
+        if outcome.fit_seconds[-1] > _SLOW_SECONDS:
+            outcome.slow.append(_story(fit_id, events))
         model = client.get(f"/v1/models/{fit['model_id']}")
         outcome.mistakes += _differences(model, expected[number % 10])
     n_listed = len(_listed(client))
@@ -198,20 +206,40 @@ def _listed(client: Client) -> list[str]:
     return ids
 
 
+def _story(fit_id: str, events: Sequence[FitEvent]) -> str:
+    """When it was queued, began each time, and ended, in seconds."""
+    states = [e for e in events if e.kind is FitEventKind.STATUS]
+    times = [int(event.id.partition("-")[0]) / 1000 for event in states]
+    return f"{fit_id} " + ", ".join(f"{time - times[0]:.1f}" for time in times)
+
+
 def _wrong_events(
-    outcome: Outcome, fits: RedisFitRepository, fit: dict[str, Any]
+    outcome: Outcome, events: Sequence[FitEvent], fit: dict[str, Any]
 ) -> list[str]:
     """One event when it was queued, one for each attempt, one for its only end."""
-    events = fits.events(fit["id"], "0", 0)
     kinds = [event.kind.value for event in events]
     n_states = kinds.count("status")
     if n_states != fit["attempt"] + 2 or kinds[-1] != "status":
         return [f"fit {fit['id']}: {n_states} states in {fit['attempt']} attempts"]
-    # An attempt's first iteration is not the first of all: it went on.
-    for before, event in pairwise(events):
-        if before.kind == "status" and event.kind == "iteration":
-            outcome.n_resumed += int(event.payload["iteration"]) > 1  # type: ignore[call-overload]
+    outcome.n_resumed += sum(map(_goes_on, _later_attempts(events)))
     return []
+
+
+def _later_attempts(events: Sequence[FitEvent]) -> list[list[FitEvent]]:
+    """The iterations of each attempt but the first."""
+    attempts: list[list[FitEvent]] = []
+    for event in events:
+        if event.kind is FitEventKind.STATUS:
+            attempts.append([])
+        else:
+            attempts[-1].append(event)
+    return attempts[2:]
+
+
+def _goes_on(iterations: list[FitEvent]) -> bool:
+    """Whether an attempt began neither with a search nor with the first iteration."""
+    first = iterations[0].payload if iterations else {"iteration": 0}
+    return first.get("phase", "full") == "full" and int(str(first["iteration"])) > 1
 
 
 def _differences(model: dict[str, Any], expected: gmm_engine.FitResult) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from service.domain.fits import FitEventKind, FitRequest, FitState
+from service.domain.tables import Table
 from service.errors import (
     CorruptValueError,
     StorageFullError,
@@ -19,11 +20,19 @@ from service.use_cases.reporting import FitInterruptedError
 
 
 @pytest.fixture
+def dataset(town):
+    """Two clusters that overlap, so that EM takes its time."""
+    rows = np.random.default_rng(1).normal(size=(300, 2))
+    rows[:150] += 2
+    return town.dataset_service.create(Table(rows))
+
+
+@pytest.fixture
 def long_fit(town, dataset):
-    return town.fit_service.submit(FitRequest(dataset.id, 3, tol=0, max_iter=30))
+    return town.fit_service.submit(FitRequest(dataset.id, 2, tol=0, max_iter=30))
 
 
-def interrupted(town, fit_id, after=10):
+def interrupted(town, fit_id, after=3):
     """Run a fit until it is asked to stop after some iterations."""
     asked = count()
     runner = replace(town.runner, is_stopping=lambda: next(asked) >= after)
