@@ -26,8 +26,8 @@ class Patience:
     """Who is this fast may take as long as it takes."""
     silence_seconds: float = 30.0
     """The longest single wait."""
-    stopping_grace_seconds: float = 1.0
-    """In place of `grace_seconds` once the server is about to stop."""
+    stopping_seconds: float = 1.0
+    """In place of both once the server is about to stop."""
 
 
 class SlowRequestError(Exception):
@@ -82,6 +82,12 @@ class PacedSocket:
             else:
                 self._moved_bytes += len(received)
                 return received
+
+    def is_readable(self, within_seconds: float) -> bool:
+        """Whether there is something to read, or will be soon."""
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        return bool(poll.poll(within_seconds * 1000))
 
     def send(self, piece: bytes | memoryview) -> int:
         while True:
@@ -153,12 +159,12 @@ class PacedSocket:
                 self._take_place()
 
     def _patience_left(self, waited_seconds: float) -> float:
-        patience, is_stopping = self._places.patience, self._places.stopping.is_set()
-        grace = (
-            patience.stopping_grace_seconds if is_stopping else patience.grace_seconds
-        )
+        patience = self._places.patience
+        grace, silence = patience.grace_seconds, patience.silence_seconds
+        if self._places.stopping.is_set():
+            grace = silence = patience.stopping_seconds
         earned = self._moved_bytes / patience.least_bytes_per_second
-        limits = [grace + earned - self._waited_seconds, patience.silence_seconds]
+        limits = [grace + earned - self._waited_seconds, silence]
         if self._timeout is not None:
             limits.append(self._timeout)
         return min(limits) - waited_seconds

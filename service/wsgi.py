@@ -40,6 +40,8 @@ GRACEFUL_SECONDS = 7
 """For requests under way when the server is stopped; `gmm serve` waits a bit longer."""
 _KEEPALIVE_SECONDS = 75
 _FIRST_BYTE_SECONDS = 10
+_NEXT_REQUEST_SECONDS = 0.1
+"""So long a thread stays with a connection that may send another request."""
 _SILENT_SECONDS = 60
 """Without a sign of life for so long, a process is replaced."""
 _OTHER_FILES = 1024
@@ -162,15 +164,25 @@ class ApiWorker(ThreadWorker):  # type: ignore[misc]
             self._close_an_idle_one()
 
     def handle(self, conn: TConn) -> object:
-        conn.sock.begin()
-        is_kept = super().handle(conn)
-        if not is_kept:
-            # gunicorn would do it in the thread that all connections wait for, and it
-            # takes seconds when the client does not close its end.
-            conn.close(graceful=True)
-        return is_kept
+        """Answer the requests of a connection, as long as they come at once.
+
+        To go back to the loop of all connections in between would take longer than to
+        answer a small request.
+        """
+        while True:
+            conn.sock.begin()
+            is_kept = super().handle(conn)
+            if not is_kept:
+                # gunicorn would do it in the loop of all connections, and it takes
+                # seconds when the client does not close its end.
+                conn.close(graceful=True)
+                return False
+            if not self.alive or not _has_more(conn):
+                return True
 
     def handle_request(self, req: Any, conn: TConn) -> bool:
+        # RFC 9112, 3.2.1: an absolute URI with an empty path means "/".
+        req.path = req.path or "/"
         # Nobody who is at work should be able to make this service look dead.
         if req.path == _PROBE:
             return bool(super().handle_request(req, conn))
@@ -183,6 +195,12 @@ class ApiWorker(ThreadWorker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.app.end_waiting()
         super().handle_exit(sig, frame)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Wait no longer for those who have sent nothing yet, either."""
+        super()._cap_keepalive(deadline)
+        for connection in self.pending_conns:
+            connection.timeout = min(connection.timeout, deadline)
 
     def _close_an_idle_one(self) -> None:
         """Make room for the next connection, if one is there only in case."""
@@ -208,6 +226,13 @@ def _warm_up() -> None:
     warm_up()
     # matplotlib: half a second that the first picture would take longer.
     importlib.import_module("service.rendering")
+
+
+def _has_more(connection: TConn) -> bool:
+    """Whether there is another request of a client, or will be soon."""
+    if connection.parser.unreader.buf.getvalue():
+        return True
+    return bool(connection.sock.is_readable(_NEXT_REQUEST_SECONDS))
 
 
 def _allow_files(n_files: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, NoReturn
 
 from flask import Request, request
@@ -11,6 +12,7 @@ from webargs.flaskparser import FlaskParser
 
 from service.api.bodies import open_body, read_json_body
 from service.api.options import ApiOptions
+from service.api.wording import unknown_name
 from service.errors import (
     InvalidRequestError,
     Place,
@@ -19,6 +21,9 @@ from service.errors import (
 from service.tables import parse_json, read_table
 
 JSON = "application/json"
+
+_PARAMETER = "query parameter"
+_MAX_HINTS = 50
 
 
 class RequestParser(FlaskParser):
@@ -39,7 +44,7 @@ class RequestParser(FlaskParser):
         return _typed_query(req, schema)
 
     def load_json(self, req: Request, schema: Schema) -> dict[str, object]:
-        _refuse_query(req)
+        refuse_query(req, schema)
         if req.mimetype != JSON:
             raise _unsupported(req, [JSON])
         return self._json_object(req)
@@ -55,7 +60,8 @@ class RequestParser(FlaskParser):
     def handle_error(
         self, error: ValidationError, req: Request, schema: Schema, **_: Any
     ) -> NoReturn:
-        places = list(_places(next(iter(error.messages_dict.values())), ""))
+        messages = next(iter(error.messages_dict.values()))
+        places = list(_places(_named(messages, schema), ""))
         raise InvalidRequestError(_summary(places), places) from error
 
     def _json_object(self, req: Request) -> dict[str, object]:
@@ -85,9 +91,34 @@ def _typed_query(req: Request, schema: Schema) -> dict[str, object]:
     return typed
 
 
-def _refuse_query(req: Request) -> None:
+def refuse_query(req: Request, schema: Schema | None = None) -> None:
+    """Refuse any query parameter; `schema` is that of the body."""
     for name in req.args:
-        raise ValidationError({name: ["No query parameters are known here."]})
+        if schema is not None and name in schema.fields:
+            detail = f"{name} is no query parameter here; send it in the JSON body."
+        else:
+            detail = unknown_name(_PARAMETER, name, ())
+        pointer = f"?{_escaped(name)[:200]}"
+        raise InvalidRequestError(detail, [Place(detail, pointer)])
+
+
+def _named(messages: Any, schema: Schema) -> dict[str, Any]:
+    """The messages by field; of unknown ones they say what they may be meant to be."""
+    named = dict(messages)
+    unknown = (name for name in messages if name not in schema.fields)
+    # It takes a while for each, and there may be millions.
+    for name in islice(unknown, _MAX_HINTS):
+        if name == "_schema":
+            continue
+        in_query = points_into_query(f"/{name}")
+        known = [
+            field
+            for field, declared in schema.fields.items()
+            if not (in_query and declared.metadata.get("body_only"))
+        ]
+        kind = _PARAMETER if in_query else "field"
+        named[name] = [unknown_name(kind, name, known)]
+    return named
 
 
 def _merged(body: dict[str, object], query: dict[str, object]) -> dict[str, object]:
@@ -108,7 +139,7 @@ def _unsupported(req: Request, readable: Sequence[str]) -> UnsupportedMediaTypeE
 def _places(messages: object, pointer: str) -> Iterator[Place]:
     if isinstance(messages, dict):
         for name, inner in messages.items():
-            step = "" if name == "_schema" else f"/{_escaped(str(name))}"
+            step = "" if name == "_schema" else f"/{_escaped(str(name))[:200]}"
             yield from _places(inner, pointer + step)
     elif isinstance(messages, list):
         for message in messages:
