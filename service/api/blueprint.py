@@ -9,14 +9,14 @@ from http import HTTPStatus
 from typing import Any, ParamSpec, TypeVar
 
 import flask_smorest  # type: ignore[import-untyped]  # it has no type hints
-from flask import Response
+from flask import Response, request
 from flask_smorest.utils import deepupdate  # type: ignore[import-untyped]
 from marshmallow import Schema
 
 from service.api.negotiation import negotiate
 from service.api.openapi import PROBLEM_RESPONSES, binary, query_parameters
 from service.api.options import ApiOptions
-from service.api.parsing import JSON, RequestParser
+from service.api.parsing import JSON, RequestParser, refuse_query
 from service.domain.tables import ArrayResult
 from service.tables import READABLE, WRITABLE, write
 
@@ -24,6 +24,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 AnySchema = Schema | type[Schema] | dict[str, Any]
+
+_READS_QUERY = "_reads_query"
+"""Mark of a view whose arguments are parsed: the parser refuses what is unknown."""
 
 # Below this a result is sent in one piece, with its length.
 _MAX_UNSTREAMED_BYTES = 2**20
@@ -58,11 +61,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def _operation(self, rule: str, method: str) -> Decorator:
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
             documented = self.doc(operationId=view.__name__)(view)
+            if not getattr(view, _READS_QUERY, False):
+                documented = self._without_query(documented)
             route = self.route(rule, methods=[method])
             registered: Callable[..., Any] = route(self.problems(500, 503)(documented))
             return registered
 
         return decorator
+
+    def _without_query(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def refusing(*args: Any, **kwargs: Any) -> Any:
+            refuse_query(request)
+            return view(*args, **kwargs)
+
+        documented: Callable[..., Any] = self.problems(422)(refusing)
+        return documented
 
     def doc(self, **kwargs: Any) -> Decorator:
         """Add to the description of an operation.
@@ -100,7 +114,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         inner = super().arguments(schema, location=location, **kwargs)
         in_query = location == "query"
         statuses = (414, 422) if in_query else (400, 408, 413, 415, 422)
-        return lambda view: self.problems(*statuses)(inner(view))
+
+        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
+            parsed: Callable[..., Any] = self.problems(*statuses)(inner(view))
+            setattr(parsed, _READS_QUERY, True)
+            return parsed
+
+        return decorator
 
     def upload(self, schema: Schema, example: Mapping[str, object]) -> Decorator:
         """Pass a table and its parameters to the view, in whatever format sent."""
@@ -121,6 +141,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
                 requestBody={"required": True, "content": content},
                 parameters=query_parameters(schema),
             )(parsed)
+            setattr(documented, _READS_QUERY, True)
             return self.problems(400, 408, 413, 414, 415, 422)(documented)
 
         return decorator

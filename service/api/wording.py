@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 
 def shown(value: object) -> str:
     """Return the value as a message shows it: short, as in JSON."""
@@ -11,3 +14,15 @@ def shown(value: object) -> str:
         return "a list" if isinstance(value, list) else "an object"
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def unknown_name(kind: str, name: str, known: Sequence[str]) -> str:
+    """Say that there is no such name, and which may have been meant."""
+    close = difflib.get_close_matches(name[:60], known, n=1)
+    if close:
+        hint = f"did you mean {close[0]!r}?"
+    elif known:
+        hint = f"known here: {', '.join(known)}."
+    else:
+        hint = "none is known here."
+    return f"There is no {kind} {shown(name)}; {hint}"

@@ -8,15 +8,13 @@ from marshmallow import EXCLUDE, Schema, fields
 
 
 class RequestSchema(Schema):
-    """A request: unknown fields are refused, and the answer names the known ones."""
+    """A request: unknown fields are refused; `service.api.parsing` says what is known.
+
+    A field with `body_only` in its metadata cannot come as a query parameter.
+    """
 
     class Meta:
         register = False
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        known = ", ".join(self.fields)
-        self.error_messages["unknown"] = f"This name is not known here; use {known}."
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         messages = field_obj.error_messages

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.unit.service.api.conftest import POINTS, problem
@@ -198,6 +200,82 @@ def test_parameters_in_the_query_are_as_strict(client, query, pointer):
     )
     document = problem(answer, 422, "invalid-request")
     assert [error["pointer"] for error in document["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "kwargs", "pointer", "detail"),
+    [
+        (
+            "GET",
+            "/v1/fits?limt=3",
+            {},
+            "?limt",
+            "There is no query parameter 'limt'; did you mean 'limit'?",
+        ),
+        (
+            "GET",
+            "/v1/fits/f1?wiat=3",
+            {},
+            "?wiat",
+            "There is no query parameter 'wiat'; did you mean 'wait'?",
+        ),
+        (
+            "GET",
+            "/v1/models?colour=red",
+            {},
+            "?colour",
+            "There is no query parameter 'colour'; known here: limit, cursor.",
+        ),
+        (
+            "POST",
+            "/v1/fits",
+            {"json": {"data": POINTS, "n_component": 2, "n_components": 2}},
+            "/n_component",
+            "There is no field 'n_component'; did you mean 'n_components'?",
+        ),
+        (
+            "POST",
+            "/v1/fits?n_components=2&datset_id=d1",
+            {"data": "1,2\n3,4\n", "content_type": "text/csv"},
+            "?datset_id",
+            "There is no query parameter 'datset_id'; known here: n_components, "
+            "covariance_type, init, n_init, tol, max_iter, reg_covar, random_state, "
+            "model_name, reuse, webhook_url.",
+        ),
+        (
+            "POST",
+            "/v1/models?name=x",
+            {"json": {}},
+            "?name",
+            "name is no query parameter here; send it in the JSON body.",
+        ),
+    ],
+)
+def test_an_unknown_name_is_named_with_the_one_that_may_be_meant(
+    client, method, target, kwargs, pointer, detail
+):
+    answer = client.open(target, method=method, **kwargs)
+    document = problem(answer, 422, "invalid-request")
+    assert document["detail"] == detail
+    assert document["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+def test_no_operation_takes_a_query_parameter_that_is_not_in_the_contract(client, app):
+    kept = ("/docs", "/docs/<asset>", "/")
+    asked = set()
+    for rule in app.url_map.iter_rules():
+        if rule.rule in kept:
+            continue
+        path = re.sub(r"<[^>]*>", "x", rule.rule)
+        for method in rule.methods - {"HEAD", "OPTIONS"}:
+            answer = client.open(f"{path}?fps=1000", method=method, json={})
+            if method in ("GET", "DELETE"):
+                answer = client.open(f"{path}?fps=1000", method=method)
+            document = problem(answer, 422, "invalid-request")
+            pointers = [error["pointer"] for error in document["errors"]]
+            assert "?fps" in pointers, (method, path)
+            asked.add(path)
+    assert asked >= {"/v1/models/x/animation.gif", "/v1/fits/x", "/v1/models/x"}
 
 
 def test_all_mistakes_are_told_at_once(client):
