@@ -13,6 +13,7 @@ from rq.exceptions import AbandonedJobError, NoSuchJobError
 from rq.executions import Execution
 from rq.job import Job
 from rq.registry import clean_registries
+from rq.utils import as_text
 
 from service import processes
 from service.domain.fits import Failure, Fit, FitState
@@ -90,13 +91,21 @@ class Recovery:
         """
         registry = self.queue.started_job_registry
         for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
-            try:
-                execution = Execution.fetch(execution_id, job_id, connection)
-            except (ValueError, KeyError):  # it has expired
-                continue
-            if processes.is_gone(execution.worker_name):
+            worker = self._worker_of(connection, job_id, execution_id)
+            if worker is not None and processes.is_gone(worker):
                 log.warning("worker is gone", fit_id=job_id)
-                connection.zadd(registry.key, {execution.composite_key: 0}, xx=True)
+                execution = f"{job_id}:{execution_id}"
+                connection.zadd(registry.key, {execution: 0}, xx=True)
+
+    def _worker_of(
+        self, connection: Redis, job_id: str, execution_id: str
+    ) -> str | None:
+        try:
+            return Execution.fetch(execution_id, job_id, connection).worker_name
+        except (ValueError, KeyError):
+            # Expired, as it is not kept up any more; the job's record is not.
+            name = connection.hget(Job.key_for(job_id), "worker_name")
+            return as_text(name) if name else None
 
     def _give_on_the_expired(self) -> None:
         if time.monotonic() < self.trust_silence_from:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -166,3 +167,30 @@ def test_ids_of_withdrawn_jobs_do_not_stay_behind(recovery, jobs, queue):
     job.delete()
     recovery.run()
     assert jobs.intermediate_queue.get_job_ids() == []
+
+
+def test_a_worker_known_to_be_gone_is_given_up_though_silence_proves_nothing(
+    recovery, fits, jobs, queue, dead_worker
+):
+    fits.add(a_fit())
+    queue.enqueue("f1")
+    begin(jobs, dead_worker)
+    fits.start("f1", later(1))
+    # Since the store was away: its own record has expired.
+    jobs.connection.delete(*jobs.connection.keys("rq:execution:*"))
+    recovery.trust_silence_from = math.inf
+    recovery.run()
+    assert jobs.job_ids == ["f1"]
+
+
+def test_after_the_store_was_away_silence_proves_nothing(recovery, fits, jobs, queue):
+    fits.add(a_fit())
+    queue.enqueue("f1")
+    begin(jobs, "elsewhere-1-1")
+    fits.start("f1", later(1))
+    started = jobs.started_job_registry.key
+    (execution,) = jobs.connection.zrange(started, 0, -1)
+    jobs.connection.zincrby(started, -20, execution)
+    recovery.trust_silence_from = math.inf
+    recovery.run()
+    assert jobs.job_ids == []
