@@ -13,12 +13,15 @@ from threading import Event
 from gmm_engine.types import FloatArray
 from migrations.runner import require_current
 from service.domain.api_keys import DEFAULT_TENANT
+from service.domain.census import Census
 from service.domain.models import Trajectory
 from service.ports import FitRepository, WebhookOutbox
 from service.settings import Settings
 from service.storage.api_keys import RedisApiKeyRepository
+from service.storage.census import RedisCensus
 from service.storage.connection import StoreClients
 from service.storage.datasets import RedisDatasetRepository
+from service.storage.errors import translate_redis_errors
 from service.storage.fits import RedisFitRepository
 from service.storage.idempotency import RedisIdempotencyRepository
 from service.storage.models import RedisModelRepository
@@ -34,7 +37,10 @@ from service.use_cases.rate_limits import RateLimiter
 from service.use_cases.renderings import RenderingService
 from service.use_cases.running import FitRunner
 from service.use_cases.services import Services
-from service.worker.queue import RqFitQueue
+from service.worker.queue import RqFitQueue, n_workers
+
+PROBE_SECONDS = 1.0
+"""How long the store may take to tell how it is."""
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
@@ -59,6 +65,28 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """Asks a store how it is, with connections of its own and little patience.
+
+    Implements `service.ports.Readiness` and `service.ports.CensusTaker`.
+    """
+
+    url: str
+
+    @cached_property
+    def clients(self) -> StoreClients:
+        return StoreClients(self.url, PROBE_SECONDS)
+
+    def check(self) -> None:
+        require_current(self.clients.ordinary)
+
+    def take_census(self) -> Census:
+        with translate_redis_errors():
+            alive = n_workers(self.clients.ordinary)
+        return RedisCensus(self.clients).take(alive)
+
+
+@dataclass(frozen=True)
 class Wiring:
     """Everything of one process, wired together; made before a fork, usable after."""
 
@@ -72,6 +100,10 @@ class Wiring:
     @cached_property
     def clients(self) -> StoreClients:
         return StoreClients(self.url)
+
+    @cached_property
+    def probe(self) -> Probe:
+        return Probe(self.url)
 
     def services_for(self, tenant: str) -> Services:
         if tenant not in self._services:
@@ -114,7 +146,7 @@ class Wiring:
         return RedisApiKeyRepository(self.clients)
 
     def check(self) -> None:
-        """Implements `service.ports.Readiness`."""
+        """Raise StorageUnavailableError or SchemaMismatchError, or return."""
         require_current(self.clients.ordinary)
 
     def _wire(self, tenant: str) -> Services:

@@ -13,6 +13,7 @@ from typing import Protocol
 from gmm_engine import Checkpoint, GaussianMixture
 from gmm_engine.types import FloatArray
 from service.domain.api_keys import ApiKey
+from service.domain.census import Census
 from service.domain.datasets import Dataset
 from service.domain.fits import Failure, Fit, FitEvent, FitState, Progress
 from service.domain.idempotency import Reservation
@@ -214,6 +215,11 @@ class RequestCounts(Protocol):
 
         Returns the count, these included, and the seconds until it begins anew.
         """
+
+
+class CensusTaker(Protocol):
+    def take_census(self) -> Census:
+        """Count fits and workers, or raise StorageUnavailableError within seconds."""
 
 
 class Readiness(Protocol):

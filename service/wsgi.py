@@ -53,7 +53,7 @@ def make_app(wiring: Wiring, is_open: bool, insecure: bool = False) -> Flask:
     """The Flask app; `is_open`: without a key as long as there never was one."""
     return create_app(
         lambda: wiring.services_for(current_tenant()),
-        wiring,
+        wiring.probe,
         api_options(wiring.settings),
         Access(
             admit=wiring.gatekeeper(is_open).admit,
@@ -61,6 +61,7 @@ def make_app(wiring: Wiring, is_open: bool, insecure: bool = False) -> Flask:
             any_host=insecure,
             cors_origins=wiring.settings.origins,
         ),
+        wiring.probe,
     )
 
 

@@ -19,7 +19,7 @@ from service.api.health import health_blueprint
 from service.api.idempotency import register_idempotency
 from service.api.json import OrjsonProvider
 from service.api.memory import register_body_memory
-from service.api.metrics import RequestMetrics, metrics_blueprint
+from service.api.metrics import CensusMetrics, RequestMetrics, metrics_blueprint
 from service.api.models import models_blueprint
 from service.api.openapi import Api
 from service.api.options import ApiOptions
@@ -28,7 +28,7 @@ from service.api.queries import queries_blueprint
 from service.api.renderings import renderings_blueprint
 from service.api.request_ids import register_request_ids
 from service.api.site import site_blueprint
-from service.ports import Readiness
+from service.ports import CensusTaker, Readiness
 from service.use_cases.services import Services
 
 
@@ -37,14 +37,21 @@ def create_app(
     readiness: Readiness,
     options: ApiOptions | None = None,
     access: Access | None = None,
+    census: CensusTaker | None = None,
 ) -> Flask:
-    """Return the app; `services` is asked in each request for those of its tenant."""
+    """Return the app; `services` is asked in each request for those of its tenant.
+
+    Without a census the metrics are those of requests alone.
+    """
     options, access = options or ApiOptions(), access or Access()
     app = Flask("service.api", static_folder=None)
     app.json = OrjsonProvider(app)
     # A redirect would be an HTML page; such a path is simply not there.
     app.url_map.merge_slashes = False
-    metrics = RequestMetrics(CollectorRegistry())
+    registry = CollectorRegistry()
+    metrics = RequestMetrics(registry)
+    if census is not None:
+        registry.register(CensusMetrics(census))
     streams = EventStreams(options.max_event_streams)
     app.extensions["event_streams"] = streams
 

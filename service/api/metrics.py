@@ -1,8 +1,9 @@
-"""Metrics of requests, for Prometheus."""
+"""Metrics of requests, fits, workers and the store, for Prometheus."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from flask import Flask, Response, g, request
 from prometheus_client import (
@@ -11,13 +12,32 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from service.api.blueprint import Blueprint
 from service.api.options import ApiOptions
+from service.errors import ServiceError
+from service.ports import CensusTaker
 
+_DESCRIPTION = """\
+Metrics in the text format of Prometheus.
+
+Of this process: `gmm_http_requests_total` and `gmm_http_request_seconds` by `route` and
+`method`, the first by `status` as well; `gmm_http_requests_in_flight`.
+
+Of the store, so equal for all processes that share it: `gmm_store_up` (0: it does not
+answer, and what follows is left out), `gmm_fits_queued`, `gmm_fits_running`,
+`gmm_fits_ended_total` by `status`, `gmm_workers`.
+"""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+# For all of the process: a gauge beside each counter, of when it began.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class RequestMetrics:
@@ -66,6 +86,39 @@ class RequestMetrics:
                 self._in_flight.dec()
 
 
+class CensusMetrics(Collector):
+    """Counts fits and workers when asked; while the store is away, only tells that."""
+
+    def __init__(self, taker: CensusTaker) -> None:
+        self._taker = taker
+
+    def collect(self) -> Iterator[Metric]:
+        up = "Whether the store answered while this was written."
+        try:
+            census = self._taker.take_census()
+        except ServiceError:
+            yield GaugeMetricFamily("gmm_store_up", up, 0)
+            return
+        yield GaugeMetricFamily("gmm_store_up", up, 1)
+        yield GaugeMetricFamily(
+            "gmm_fits_queued", "Fits that wait for a worker.", census.n_queued
+        )
+        yield GaugeMetricFamily(
+            "gmm_fits_running", "Fits being computed.", census.n_running
+        )
+        yield GaugeMetricFamily(
+            "gmm_workers", "Workers heard of in the last seconds.", census.n_workers
+        )
+        ended = CounterMetricFamily(
+            "gmm_fits_ended",
+            "Fits that ended, by status, since the store is there.",
+            labels=("status",),
+        )
+        for status, number in census.n_ended.items():
+            ended.add_metric((status,), number)
+        yield ended
+
+
 def metrics_blueprint(metrics: RequestMetrics, options: ApiOptions) -> Blueprint:
     blueprint = Blueprint(
         "metrics", options, description="Counts and times, for Prometheus."
@@ -76,10 +129,10 @@ def metrics_blueprint(metrics: RequestMetrics, options: ApiOptions) -> Blueprint
         200,
         {"type": "string"},
         content_type="text/plain",
-        description="Metrics in the text format of Prometheus.",
+        description=_DESCRIPTION,
     )
     def show_metrics() -> Response:
-        """Return counts and times of the requests to this process."""
+        """Return counts and times of this process, and counts of the whole store."""
         return Response(
             generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST
         )

@@ -22,11 +22,14 @@ _BLOCKING_CONNECTIONS = 256
 class StoreClients:
     """Clients of the store at `url` (redis://, rediss:// or unix://), made when asked.
 
+    An answer may take `timeout_seconds`, beside the time that a read may block.
+
     They may be shared between threads, and used after a fork: redis-py's pools notice
     another process id and start empty there.
     """
 
     url: str
+    timeout_seconds: float = SOCKET_TIMEOUT_SECONDS
 
     @cached_property
     def ordinary(self) -> Redis:
@@ -35,9 +38,9 @@ class StoreClients:
             connection_pool=BlockingConnectionPool.from_url(
                 self.url,
                 max_connections=_ORDINARY_CONNECTIONS,
-                timeout=SOCKET_TIMEOUT_SECONDS,
-                socket_timeout=SOCKET_TIMEOUT_SECONDS,
-                **_options(),
+                timeout=self.timeout_seconds,
+                socket_timeout=self.timeout_seconds,
+                **self._options(),
             )
         )
 
@@ -48,8 +51,8 @@ class StoreClients:
             connection_pool=ConnectionPool.from_url(
                 self.url,
                 max_connections=_BLOCKING_CONNECTIONS,
-                socket_timeout=MAX_BLOCK_SECONDS + SOCKET_TIMEOUT_SECONDS,
-                **_options(),
+                socket_timeout=MAX_BLOCK_SECONDS + self.timeout_seconds,
+                **self._options(),
             )
         )
 
@@ -60,16 +63,17 @@ class StoreClients:
             if client is not None:
                 client.connection_pool.disconnect()
 
-
-def _options() -> dict[str, object]:
-    return {
-        "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
-        # A refused or broken connection is tried again at once; after a timeout the
-        # store is busy or stopped, and asking again would only make the caller wait.
-        "retry": Retry(
-            ExponentialBackoff(cap=0.2, base=0.02), 2, (RedisConnectionError,)
-        ),
-        # The same answers from every server, and bytes: most values are raw numbers.
-        "protocol": 2,
-        "decode_responses": False,
-    }
+    def _options(self) -> dict[str, object]:
+        return {
+            "socket_connect_timeout": self.timeout_seconds,
+            # A refused or broken connection is tried again at once; after a timeout
+            # the store is busy or stopped, and asking again would only make the caller
+            # wait.
+            "retry": Retry(
+                ExponentialBackoff(cap=0.2, base=0.02), 2, (RedisConnectionError,)
+            ),
+            # The same answers from every server, and bytes: most values are raw
+            # numbers.
+            "protocol": 2,
+            "decode_responses": False,
+        }

@@ -256,6 +256,7 @@ class RedisFitRepository:
             yield from outbox_entry(self._keys, changed)
 
     def _ended(self, fit: Fit) -> Iterator[Command]:
+        yield ("HINCRBY", self._keys.fits_ended, fit.status, 1)
         if self._ttl is not None:
             # Of a newer fit, perhaps: then it is found by its hash for shorter.
             yield from (expire(name, self._ttl) for name in self._hash_keys(fit))

@@ -33,6 +33,8 @@ webhooks                         zset    never         fits whose end is still t
 fits-by-hash:<hash>              string  with its fit  id of the newest fit of that
                                                        content hash, or of that hash
                                                        without its seed
+fits-ended                       hash    never         how many fits ever ended, by
+                                                       state
 fit-durations                    list    never         milliseconds that the last 20
                                                        successful fits took
 idempotency:<hash>               string  a day         a Reservation as JSON, with the
@@ -145,6 +147,10 @@ class Keys:
 
     def idempotency_hold(self, key_hash: str) -> str:
         return self._key("idempotency-hold", key_hash)
+
+    @property
+    def fits_ended(self) -> str:
+        return self._key("fits-ended")
 
     @property
     def idempotency_keys(self) -> str:

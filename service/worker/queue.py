@@ -21,7 +21,7 @@ import structlog
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import RedisError
-from rq import Queue, Retry, Worker
+from rq import Queue, Retry, worker_registration
 from rq.command import send_stop_job_command
 from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
 from rq.job import Job
@@ -75,7 +75,7 @@ class RqFitQueue:
 
     def n_workers(self) -> int:
         try:
-            return Worker.count(queue=self._queue)
+            return n_workers(self._connection)
         except RedisError as error:
             log.warning("workers not counted", error=str(error))
             return 0
@@ -90,6 +90,12 @@ class RqFitQueue:
             with self._connection.pipeline() as pipeline:
                 forget(self._queue, fit_id, pipeline)
                 pipeline.execute()
+
+
+def n_workers(connection: Redis) -> int:
+    """Count the workers that live: the key of one that was not heard of expires."""
+    keys = worker_registration.get_keys(rq_queue(connection))
+    return int(connection.exists(*keys)) if keys else 0
 
 
 def enqueue(queue: Queue, tenant: str, fit_id: str, at_front: bool = False) -> None:

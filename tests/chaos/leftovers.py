@@ -19,8 +19,8 @@ def left_behind(client: Redis) -> list[str]:
     for key in keys:
         if re.fullmatch(r"gmm:default:(fit|model|dataset):.+", key):
             explained |= _parts(client, key)
-    lists = ("fits", "models", "datasets", "fit-durations", "idempotency-keys")
-    explained |= {f"gmm:default:{name}" for name in lists}
+    of_all = ("fits", "models", "datasets", "fit-durations", "fits-ended")
+    explained |= {f"gmm:default:{name}" for name in (*of_all, "idempotency-keys")}
     return sorted(
         key
         for key in keys - explained

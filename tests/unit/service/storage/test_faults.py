@@ -9,6 +9,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ResponseError
 
+from migrations.runner import MIGRATIONS
+from service.bootstrap import Probe
 from service.domain.fits import FitState
 from service.domain.pages import PageRequest
 from service.errors import (
@@ -16,12 +18,12 @@ from service.errors import (
     StorageFullError,
     StorageUnavailableError,
 )
-from service.storage import connection
 from service.storage.connection import StoreClients
 from service.storage.datasets import RedisDatasetRepository
 from service.storage.embedded import server_binary
 from service.storage.errors import translate_redis_errors
 from service.storage.fits import RedisFitRepository
+from service.storage.keys import SCHEMA_VERSION
 from service.storage.models import RedisModelRepository
 from tests.conftest import running_server
 from tests.records import (
@@ -97,9 +99,8 @@ def test_a_store_that_is_down_is_unavailable_to_every_method(url):
     clients.close()
 
 
-def test_a_store_that_stands_still_is_unavailable_and_heals(own_server, monkeypatch):
-    monkeypatch.setattr(connection, "SOCKET_TIMEOUT_SECONDS", 0.2)
-    clients = StoreClients(own_server)
+def test_a_store_that_stands_still_is_unavailable_and_heals(own_server):
+    clients = StoreClients(own_server, timeout_seconds=0.2)
     fits = RedisFitRepository(clients)
     fits.add(a_fit())
     pid = clients.ordinary.info("server")["process_id"]
@@ -110,6 +111,24 @@ def test_a_store_that_stands_still_is_unavailable_and_heals(own_server, monkeypa
     assert time.monotonic() - begun < 2
     os.kill(pid, signal.SIGCONT)
     assert fits.get("f1") == a_fit()
+    clients.close()
+
+
+def test_a_probe_does_not_wait_long_for_a_store_that_stands_still(own_server):
+    probe, clients = Probe(own_server), StoreClients(own_server)
+    clients.ordinary.set(SCHEMA_VERSION, len(MIGRATIONS))
+    probe.check()
+    pid = clients.ordinary.info("server")["process_id"]
+    os.kill(pid, signal.SIGSTOP)
+    for ask in (probe.check, probe.take_census):
+        begun = time.monotonic()
+        with pytest.raises(StorageUnavailableError):
+            ask()
+        assert time.monotonic() - begun < 2
+    os.kill(pid, signal.SIGCONT)
+    probe.check()
+    assert probe.take_census().n_queued == 0
+    probe.clients.close()
     clients.close()
 
 

@@ -21,6 +21,7 @@ def all_keys(names):
         names.model_trajectory("x", 1),
         names.fit_by_hash("sha256:x"),
         names.fit_durations,
+        names.fits_ended,
         names.idempotency("x"),
         names.idempotency_hold("x"),
         names.idempotency_keys,

@@ -22,6 +22,16 @@ def test_queueing_twice_is_harmless(queue, jobs):
     assert jobs.job_ids == ["f1"]
 
 
+def test_workers_count_until_they_are_not_heard_of(queue, connection):
+    assert queue.n_workers() == 0
+    for name in ("a", "b"):
+        connection.sadd("rq:workers:fits", f"rq:worker:{name}")
+        connection.hset(f"rq:worker:{name}", "birth", "now")
+    assert queue.n_workers() == 2
+    connection.delete("rq:worker:a")  # as it does when it expires
+    assert queue.n_workers() == 1
+
+
 def test_a_withdrawn_fit_leaves_nothing_behind(queue, connection):
     queue.enqueue("f1")
     queue.withdraw("f1")
