@@ -17,9 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as Sklearn
 from threadpoolctl import threadpool_limits
 
-from benchmarks.machine import milliseconds, write_table
+from benchmarks.machine import milliseconds, timing, write_table
 from gmm_engine import GaussianMixture, fit
-from gmm_engine.sources import n_processors
 from gmm_engine.types import FloatArray
 
 WORKLOADS = [
@@ -188,11 +187,7 @@ def main() -> None:
         ],
         rows,
         [
-            (
-                "CPU seconds of one thread on both sides (the machine was busy)"
-                if options.cpu
-                else f"Wall clock, {n_processors()} threads on both sides"
-            )
+            timing(cpu=options.cpu)
             + ", float64, same start, the slope between a short and a long run, so "
             f"that set-up cancels; median of {options.repeats} in turn.",
             "GFLOP/s counts the useful operations of full covariances, 2 N K D².",

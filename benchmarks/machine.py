@@ -44,7 +44,11 @@ def _processor() -> str:
     return f"{fields.get('model name', platform.machine())} ({model}){wide}"
 
 
-def interleaved(functions: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+def interleaved(
+    functions: Sequence[Callable[[], object]],
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
     """Return the median seconds of each function, run in turn `repeats` times.
 
     In turn, so that a busy moment of the machine falls on all of them.
@@ -52,9 +56,9 @@ def interleaved(functions: Sequence[Callable[[], object]], repeats: int) -> list
     times: list[list[float]] = [[] for _ in functions]
     for _ in range(repeats):
         for each, function in zip(times, functions, strict=True):
-            started = time.perf_counter()
+            started = clock()
             function()
-            each.append(time.perf_counter() - started)
+            each.append(clock() - started)
     return [statistics.median(each) for each in times]
 
 
@@ -90,3 +94,13 @@ def write_table(
 def milliseconds(seconds: float) -> str:
     """Return a time in milliseconds with three digits."""
     return f"{seconds * 1e3:.3g}" if seconds < 1 else f"{seconds * 1e3:.0f}"
+
+
+def timing(*, cpu: bool) -> str:
+    """Return a note on which clock was used."""
+    if cpu:
+        return (
+            "CPU seconds of one thread on both sides, since the machine was busy with "
+            "other work"
+        )
+    return f"Wall clock, {n_processors()} threads on both sides"

@@ -11,11 +11,11 @@ from operator import add
 import numpy as np
 
 from gmm_engine.acceleration import Accelerator, are_melting
-from gmm_engine.covariance import CovarianceStructure
+from gmm_engine.covariance import CovarianceStructure, Moments
 from gmm_engine.errors import NoAnswerError
 from gmm_engine.frame import Frame
-from gmm_engine.kernels.density import Parameters, prepare
-from gmm_engine.kernels.dispatch import kernel_for
+from gmm_engine.kernels.density import Density, Parameters, density_of, prepare
+from gmm_engine.kernels.dispatch import compiled_kernels, kernel_for
 from gmm_engine.results import Diagnostic, DiagnosticKind
 from gmm_engine.sources import Source
 from gmm_engine.statistics import SufficientStatistics, scatter_about_means
@@ -30,6 +30,9 @@ REMAINING_SHARE = 0.5
 _NEGLIGIBLE_SHARE = 0.03
 # Relative rounding of a sum over the rows.
 _NOISE = 1e-15
+_NONE = np.empty(0, dtype=np.int64)
+# Up to here factorizing matrices in plain loops is cheaper than by LAPACK.
+_FEW_FEATURES = 24
 # How many steps EM makes alone when its gains grow.
 _LEAVING = 5
 
@@ -78,7 +81,7 @@ def repaired(start: MStep, floor: FloatArray) -> MStep:
 
 def e_step(problem: Problem, parameters: Parameters) -> SufficientStatistics:
     """Return the statistics of all rows under `parameters`, and their likelihood."""
-    kernel = kernel_for(prepare(parameters, problem.frame))
+    kernel = kernel_for(_prepared(parameters, problem.frame))
     return kernel.statistics(
         reduce(
             add,
@@ -89,6 +92,27 @@ def e_step(problem: Problem, parameters: Parameters) -> SufficientStatistics:
             ),
         )
     )
+
+
+def _prepared(parameters: Parameters, frame: Frame) -> Density:
+    """Return the density; small matrices are whitened without numpy's overhead."""
+    structure, covariances = parameters.structure, parameters.covariances
+    is_pooled = structure.moments is Moments.POOLED
+    if (
+        is_pooled or structure.moments is Moments.FULL
+    ) and parameters.n_features <= _FEW_FEATURES:
+        whitened = compiled_kernels().whiten(
+            covariances[None] if is_pooled else covariances
+        )
+        if whitened is not None:
+            whiteners, log_determinants = whitened
+            return density_of(
+                parameters,
+                frame,
+                whiteners[0] if is_pooled else whiteners,
+                log_determinants,
+            )
+    return prepare(parameters, frame)
 
 
 def m_step(
@@ -110,20 +134,21 @@ def m_step(
     structure, n_features = problem.structure, reference.shape[1]
     total = statistics.counts.sum()
     kept = statistics.counts > DROPPED_SHARE * total
-    if not kept.any():
+    all_kept = bool(kept.all())
+    if not all_kept and not kept.any():
         raise NoAnswerError("no component has any rows: nothing is left to fit")
-    counts = np.where(kept, statistics.counts, total)
+    counts = statistics.counts if all_kept else np.where(kept, statistics.counts, total)
     scatter = scatter_about_means(statistics, counts, structure.moments)
     covariances = structure.estimate(scatter, counts, n_features)
     means = reference + statistics.first / counts[:, None]
-    if not kept.all():
+    if not all_kept:
         counts, means = counts[kept], means[kept]
         covariances = structure.select(covariances, kept)
     covariances, low = structure.repair(covariances, problem.floor)
     return MStep(
         Parameters(counts / counts.sum(), means, covariances, structure),
-        np.broadcast_to(low, (len(counts),)),
-        np.flatnonzero(~kept),
+        low if len(low) == len(counts) else np.repeat(low, len(counts)),
+        _NONE if all_kept else np.flatnonzero(~kept),
     )
 
 

@@ -98,7 +98,6 @@ def fit(
             argument="resume",
         )
     rows = validation.as_rows(X)
-    validation.require_finite(rows)
     weights = validation.as_sample_weight(sample_weight, len(rows))
     if n_components is not None:
         validation.require_enough_rows(n_components, len(rows), distinct=False)
@@ -108,7 +107,11 @@ def fit(
         n_threads = validation.as_count(n_threads, "n_threads", most=1024)
     with threads(n_threads) as executor:
         source = ArraySource(rows, weights, executor=executor)
-        seen = survey(source, isotropic=structure.isotropic)
+        seen = survey(
+            source,
+            isotropic=structure.isotropic,
+            refuse=lambda: validation.require_finite(rows),
+        )
         task = FitTask(
             source,
             seen,

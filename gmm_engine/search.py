@@ -191,10 +191,13 @@ class Search:
             ends = self._all_compiled(first, candidates, _LONG)
         else:
             second = self.samples[1]
-            if self._operations(second, N_FINALISTS * _FINALISTS_ITERATIONS) > _COSTLY:
-                second = first
             finalists = candidates[:N_FINALISTS]
-            ends = self._all_compiled(second, finalists, _FINALISTS_ITERATIONS)
+            if self._operations(second, N_FINALISTS * _FINALISTS_ITERATIONS) > _COSTLY:
+                finalists = candidates[:1]
+            if len(finalists) > 1:
+                ends = self._all_compiled(second, finalists, _FINALISTS_ITERATIONS)
+            else:
+                ends = finalists
         ends.sort(key=lambda each: each.merit, reverse=True)
         best = ends[0]
         for sample in self.samples[2:]:
@@ -207,7 +210,7 @@ class Search:
         if self.n_components == 1:
             return 1
         operations = self._operations(self.samples[0], N_STARTS * _SHORT)
-        return N_STARTS if operations < _COSTLY else N_STARTS // 2
+        return N_STARTS if operations < _COSTLY else N_STARTS // 4
 
     def _operations(self, sample: Sample, n_iter: int) -> float:
         """Return about how many operations iterations on a sample take."""

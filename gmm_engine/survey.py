@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from gmm_engine import validation
 from gmm_engine.frame import Frame, powers_of_two
+from gmm_engine.kernels.dispatch import compiled_kernels
 from gmm_engine.sources import Block, Source
 from gmm_engine.types import BoolArray, FloatArray
 
@@ -30,15 +32,19 @@ class Survey:
         return np.asarray(self.variances == 0)
 
 
-def survey(source: Source, *, isotropic: bool) -> Survey:
+def survey(source: Source, *, isotropic: bool, refuse: Callable[[], None]) -> Survey:
     """Return the frame of the data, with one scale for all features if isotropic.
+
+    `refuse` is called for data with entries that are not finite, and raises.
 
     Raises
     ------
     InvalidDataError
         If a feature ranges too widely or too narrowly for its square.
     """
-    minima, maxima = _ranges(source)
+    minima, maxima, is_finite = _ranges(source)
+    if not is_finite:
+        refuse()
     validation.require_spread(minima, maxima)
     # Halves, so that nothing overflows; within the range of the data.
     origin = minima / 2 + maxima / 2
@@ -61,28 +67,34 @@ def survey(source: Source, *, isotropic: bool) -> Survey:
     return Survey(Frame(center, scale), variances * relative**2, grid * grid)
 
 
-def _ranges(source: Source) -> tuple[FloatArray, FloatArray]:
-    def on_block(block: Block) -> tuple[FloatArray, FloatArray]:
-        return block.rows.min(axis=0), block.rows.max(axis=0)
+def _ranges(source: Source) -> tuple[FloatArray, FloatArray, bool]:
+    kernels = compiled_kernels()
+
+    def on_block(block: Block) -> tuple[FloatArray, FloatArray, bool]:
+        result: tuple[FloatArray, FloatArray, bool] = kernels.ranges(block.rows)
+        return result
 
     return reduce(
-        lambda a, b: (np.minimum(a[0], b[0]), np.maximum(a[1], b[1])),
-        source.map(on_block),
+        lambda a, b: (
+            np.minimum(a[0], b[0]),
+            np.maximum(a[1], b[1]),
+            a[2] and b[2],
+        ),
+        source.map(on_block, cost_per_row=4.0 * source.n_features),
     )
 
 
 def _moments(source: Source, frame: Frame) -> tuple[float, FloatArray, FloatArray]:
     """Return the total weight and weighted sums of z and z² in `frame`."""
+    kernels = compiled_kernels()
 
     def on_block(block: Block) -> tuple[float, FloatArray, FloatArray]:
-        points = (block.rows - frame.center) / frame.scale
-        if block.weights is None:
-            squares = np.einsum("nd,nd->d", points, points)
-            return float(len(points)), points.sum(axis=0), squares
-        weighted = block.weights @ points
-        squares = np.einsum("n,nd,nd->d", block.weights, points, points)
-        return float(block.weights.sum()), weighted, squares
+        result: tuple[float, FloatArray, FloatArray] = kernels.power_sums(
+            block.rows, block.weights, frame
+        )
+        return result
 
     return reduce(
-        lambda a, b: (a[0] + b[0], a[1] + b[1], a[2] + b[2]), source.map(on_block)
+        lambda a, b: (a[0] + b[0], a[1] + b[1], a[2] + b[2]),
+        source.map(on_block, cost_per_row=8.0 * source.n_features),
     )

@@ -958,6 +958,20 @@ def _invert_lower(factor: FloatArray, n: int, inverse: FloatArray) -> float:
 
 
 @compiled
+def whiten(
+    matrices: FloatArray, whiteners: FloatArray, log_determinants: FloatArray
+) -> int:
+    """Fill inverse Cholesky factors; returns the first that there is none of, or -1."""
+    n_features = matrices.shape[1]
+    factor = np.zeros((n_features, n_features))
+    for k in range(len(matrices)):
+        if not _cholesky(matrices[k], n_features, factor):
+            return int(k)
+        log_determinants[k] = _invert_lower(factor, n_features, whiteners[k])
+    return -1
+
+
+@compiled
 def _whiten_all(
     kind: int,
     n_features: int,
@@ -1288,3 +1302,40 @@ def label_moments(
             v, row = w * centred[i], second[k, i]
             for j in range(n_features):
                 row[j] += v * centred[j]
+
+
+@compiled_exactly
+def ranges(rows: FloatArray, minima: FloatArray, maxima: FloatArray) -> bool:
+    """Fill minima and maxima (D,) of rows; False if an entry is not finite."""
+    n_rows, n_features = rows.shape
+    minima[:] = rows[0]
+    maxima[:] = rows[0]
+    zero = 0.0
+    for t in range(n_rows):
+        for i in range(n_features):
+            x = rows[t, i]
+            # Zero for a finite number, else not a number; which stays.
+            zero += x * 0.0
+            minima[i] = min(minima[i], x)
+            maxima[i] = max(maxima[i], x)
+    return bool(zero == 0.0)
+
+
+@compiled
+def power_sums(
+    rows: FloatArray,
+    weights: FloatArray,
+    center: FloatArray,
+    scale: FloatArray,
+    first: FloatArray,
+    second: FloatArray,
+) -> None:
+    """Add the weighted sums of z and z² in a frame to first and second (D,)."""
+    n_rows, n_features = rows.shape
+    inverse = 1.0 / scale
+    for t in range(n_rows):
+        w = weights[t] if len(weights) > 0 else 1.0
+        for i in range(n_features):
+            z = (rows[t, i] - center[i]) * inverse[i]
+            first[i] += w * z
+            second[i] += w * z * z

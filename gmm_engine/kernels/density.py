@@ -67,9 +67,20 @@ def prepare(parameters: Parameters, frame: Frame) -> Density:
     CollapsedComponentError
         If a covariance is not positive definite.
     """
-    structure, n_features = parameters.structure, parameters.n_features
-    whiteners, log_determinants = structure.whiten(parameters.covariances, n_features)
-    log_constants = (
-        np.log(parameters.weights) + log_determinants - 0.5 * n_features * LOG_TWO_PI
+    whiteners, log_determinants = parameters.structure.whiten(
+        parameters.covariances, parameters.n_features
     )
-    return Density(frame, structure.moments, parameters.means, whiteners, log_constants)
+    return density_of(parameters, frame, whiteners, log_determinants)
+
+
+def density_of(
+    parameters: Parameters,
+    frame: Frame,
+    whiteners: FloatArray,
+    log_determinants: FloatArray,
+) -> Density:
+    """Return the density of parameters that have been whitened."""
+    constant = -0.5 * parameters.n_features * LOG_TWO_PI
+    log_constants = np.log(parameters.weights) + log_determinants + constant
+    moments = parameters.structure.moments
+    return Density(frame, moments, parameters.means, whiteners, log_constants)

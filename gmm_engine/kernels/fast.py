@@ -134,6 +134,42 @@ def short_run(
     return ShortRun(parameters, log_likelihoods[:n_done])
 
 
+def ranges(rows: FloatArray) -> tuple[FloatArray, FloatArray, bool]:
+    """Return the minima and maxima (D,) of rows, and whether all are finite."""
+    minima, maxima = np.empty(rows.shape[1]), np.empty(rows.shape[1])
+    is_finite = compiled.ranges(_read_only(rows), minima, maxima)
+    return minima, maxima, is_finite
+
+
+def power_sums(
+    rows: FloatArray, weights: FloatArray | None, frame: Frame
+) -> tuple[float, FloatArray, FloatArray]:
+    """Return the total weight and the weighted sums of z and z², (D,), in a frame."""
+    first, second = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+    compiled.power_sums(
+        _read_only(rows),
+        _read_only(_NO_FLOATS if weights is None else weights),
+        _read_only(frame.center),
+        _read_only(frame.scale),
+        first,
+        second,
+    )
+    total = float(len(rows)) if weights is None else float(weights.sum())
+    return total, first, second
+
+
+def whiten(matrices: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """Return inverse Cholesky factors of (K, D, D) and ln of their determinants.
+
+    None where a matrix has none, or only just.
+    """
+    whiteners, log_determinants = np.zeros(matrices.shape), np.empty(len(matrices))
+    contiguous = _read_only(np.ascontiguousarray(matrices))
+    if compiled.whiten(contiguous, whiteners, log_determinants) >= 0:
+        return None
+    return whiteners, log_determinants
+
+
 def k_means(
     points: FloatArray,
     weights: FloatArray,
