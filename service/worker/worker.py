@@ -94,6 +94,10 @@ class FitWorker(Worker):
     def connection_timeout(self) -> int:
         return INTERVAL_SECONDS + 5
 
+    def _set_ip_address(self, connection: Redis) -> None:
+        # RQ's own asks the store, which may be away, for what nobody reads.
+        self.ip_address = "unknown"
+
     def run(self) -> None:
         """Work until told to stop, and wait for the store when it is away."""
         self._install_signal_handlers()  # type: ignore[no-untyped-call]

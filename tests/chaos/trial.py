@@ -194,6 +194,11 @@ def _look(
     if n_listed != len(fit_ids):
         outcome.mistakes.append(f"{len(fit_ids)} fits were asked for, {n_listed} made")
     outcome.mistakes += [f"left behind: {k}" for k in left_behind(clients.ordinary)]
+    outcome.mistakes += [
+        f"a trace in {resident.log}"
+        for resident in town.everybody
+        if "Traceback" in resident.log.read_text()
+    ]
     clients.close()
 
 

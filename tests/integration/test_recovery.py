@@ -9,13 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 from redis import Redis
-from redis.exceptions import RedisError
 
 from service.storage.connection import StoreClients
 from service.storage.fits import RedisFitRepository
 from tests.chaos.leftovers import left_behind
 from tests.integration.processes import eventually, kill
-from tests.integration.running import ENDLESS, SHORT, Service, cloud, running_service
+from tests.integration.running import SHORT, Service, cloud, running_service
 
 # Of `many_rows`: no search for long, then iterations until it is cancelled.
 LONG = {"n_components": 16, "tol": 0, "max_iter": 100_000, "random_state": 1}
@@ -143,7 +142,7 @@ def test_a_store_that_stands_still_is_told_and_a_running_fit_does_not_mind(
 ):
     fit_id = patient.submit(dataset_id=dataset_id, **SHORT)
     patient.wait_until_running(fit_id)
-    store = patient.store
+    store, workers, before = patient.store, patient.workers, len(patient.log)
     os.kill(store, signal.SIGSTOP)
     try:
         answer = patient.get(f"/v1/fits/{fit_id}")
@@ -154,6 +153,9 @@ def test_a_store_that_stands_still_is_told_and_a_running_fit_does_not_mind(
     finally:
         os.kill(store, signal.SIGCONT)
     assert patient.wait_until_succeeded(fit_id, 60)["attempt"] == 1
+    assert patient.workers == workers
+    assert patient.log[before:].count("store is away") <= 1
+    assert "Traceback" not in patient.log[before:]
 
 
 def test_a_fit_waits_for_room_in_a_full_store(patient, store, dataset_id):
@@ -198,34 +200,3 @@ def test_a_fit_cancelled_at_any_moment_leaves_no_trace(patient, store):
     eventually(lambda: not store.keys("rq:job:*"), 20, "the end of all jobs")
     assert "Traceback" not in patient.log[before:]
     assert left_behind(store) == []
-
-
-def test_a_worker_that_waits_for_the_store_says_so_once(patient, store):
-    before = len(patient.log)
-    pid = patient.store
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(12)
-    os.kill(pid, signal.SIGCONT)
-    eventually(lambda: _answers(store), 20, "the store")
-    patient.wait_until_succeeded(
-        patient.submit(data=cloud().tolist(), n_components=2), 60
-    )
-    (worker,) = patient.workers
-    said = patient.log[before:]
-    assert said.count("store is away") <= 1
-    assert "Traceback" not in said
-    assert worker in patient.workers
-
-
-def test_a_cancelled_search_ends_at_once(patient, dataset_id):
-    fit_id = patient.submit(dataset_id=dataset_id, **ENDLESS)
-    patient.wait_until_running(fit_id)
-    cancel(patient, fit_id)
-    eventually(lambda: not patient.work_horses, 10, "the end of the work-horse")
-
-
-def _answers(store: Redis) -> bool:
-    try:
-        return bool(store.ping())
-    except RedisError:
-        return False
