@@ -10,7 +10,7 @@ from flask import Response
 
 from service.api.json import dump_json
 from service.api.schemas.fits import FitSchema
-from service.domain.fits import Fit, FitEvent, FitEventKind
+from service.domain.fits import Fit, FitEvent, FitEventKind, FitState
 from service.errors import ServiceError, TooBusyError
 
 EVENT_STREAM = "text/event-stream"
@@ -65,24 +65,29 @@ class EventStreams:
 def encode_events(
     watched: Iterator[Fit | FitEvent | None], read_fit: Callable[[], Fit]
 ) -> Iterator[bytes]:
-    """Write what is watched as events `status`, `iteration` and, last, `end`."""
+    """Write what is watched as events `status`, `iteration` and, last, `end`.
+
+    An entry of the stream only says that the status changed, and a late reader finds
+    many of them and one record. So each state is told once, a final one by `end`.
+    """
     yield b"retry: %d\n\n" % _RETRY_MILLISECONDS
+    told: tuple[FitState, int] | None = None
     for item in watched:
         if item is None:
             yield b": beat\n\n"
-        elif isinstance(item, Fit):
-            yield _status(item)
-        elif item.kind is FitEventKind.ITERATION:
+        elif isinstance(item, FitEvent) and item.kind is FitEventKind.ITERATION:
             yield _event("iteration", dict(item.payload), item.id)
+        elif isinstance(item, Fit) and item.status.is_final:
+            yield _event("end", _fit_schema.dump(item), END_ID)
         else:
-            yield _status(read_fit(), item.id)
-
-
-def _status(fit: Fit, event_id: str | None = None) -> bytes:
-    document = _fit_schema.dump(fit)
-    if event_id is None and fit.status.is_final:
-        return _event("end", document, END_ID)
-    return _event("status", document, event_id)
+            if isinstance(item, Fit):
+                fit, event_id = item, None
+            else:
+                fit, event_id = read_fit(), item.id
+            state = (fit.status, fit.attempt)
+            if state != told and not fit.status.is_final:
+                told = state
+                yield _event("status", _fit_schema.dump(fit), event_id)
 
 
 def _event(name: str, document: object, event_id: str | None) -> bytes:

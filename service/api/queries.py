@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from service.api.blueprint import Blueprint
+from service.api.blueprint import Blueprint, Decorator
 from service.api.options import ApiOptions
 from service.api.schemas.datasets import table_request_schema
 from service.api.schemas.models import (
@@ -33,33 +33,34 @@ def queries_blueprint(
     )
     table = table_request_schema(options)
 
-    @queries.post("/predict")
-    @queries.problems(404)
-    @queries.upload(table, QUERY_EXAMPLE)
+    def about_a_table(rule: str) -> Decorator:
+        """Let the view answer a question about the rows that are sent."""
+
+        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
+            reading = queries.upload(table, QUERY_EXAMPLE)(view)
+            return queries.post(rule)(queries.problems(404)(reading))
+
+        return decorator
+
+    @about_a_table("/predict")
     @queries.array_response(LabelsSchema, "A label for each row.")
     def predict(upload: dict[str, Any], model_id: str) -> ArrayResult:
         """Return the most probable component of each row."""
         return services().models.predict(model_id, upload["data"])
 
-    @queries.post("/predict_proba")
-    @queries.problems(404)
-    @queries.upload(table, QUERY_EXAMPLE)
+    @about_a_table("/predict_proba")
     @queries.array_response(ProbabilitiesSchema, "Probabilities for each row.")
     def predict_proba(upload: dict[str, Any], model_id: str) -> ArrayResult:
         """Return how probable each component is for each row."""
         return services().models.predict_proba(model_id, upload["data"])
 
-    @queries.post("/score")
-    @queries.problems(404)
-    @queries.upload(table, QUERY_EXAMPLE)
+    @about_a_table("/score")
     @queries.response(200, ScoreSchema, description="The score.")
     def score(upload: dict[str, Any], model_id: str) -> Score:
         """Return the mean and the summed log density of the rows."""
         return services().models.score(model_id, upload["data"])
 
-    @queries.post("/score_samples")
-    @queries.problems(404)
-    @queries.upload(table, QUERY_EXAMPLE)
+    @about_a_table("/score_samples")
     @queries.array_response(LogDensitiesSchema, "A log density for each row.")
     def score_samples(upload: dict[str, Any], model_id: str) -> ArrayResult:
         """Return the log density of each row."""

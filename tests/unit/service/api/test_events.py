@@ -51,6 +51,27 @@ def test_a_finished_fit_tells_its_iterations_and_then_its_end(client, world, fit
     assert iterations[0].keys() >= {"iteration", "log_likelihood", "weights", "means"}
 
 
+def test_a_late_reader_is_told_the_end_once_and_no_old_states(client, world, fit_id):
+    world.work()
+    names = [name for name, _, _ in parse(watch(client, fit_id).text)]
+    assert names[-1] == "end"
+    assert set(names[:-1]) == {"iteration"}
+
+
+def test_a_reader_is_told_each_state_once(client, world, fit_id):
+    clock = world.clock
+    world.fits.start(fit_id, clock())
+    world.fits.start(fit_id, clock())  # again, after its worker died
+    worker = threading.Timer(0.05, world.work)
+    worker.start()
+    events = parse(watch(client, fit_id).text)
+    worker.join()
+    told = [(d["status"], d["attempt"]) for name, _, d in events if name == "status"]
+    assert told[0] == ("running", 2)
+    assert len(set(told)) == len(told)
+    assert [name for name, _, _ in events].count("end") == 1
+
+
 def test_a_watched_fit_tells_what_happens_as_it_happens(client, world, fit_id):
     worker = threading.Timer(0.05, world.work)
     worker.start()
