@@ -45,7 +45,7 @@ def fit(
     n_init : how many independent searches for a start are made.
     tol : EM stops when an iteration gains less than this in mean log-likelihood per
         sample (nats), and less than half of it is still to come by Aitken's
-        estimate.
+        estimate. On few rows, a thousand or so, a search goes on to a quarter of tol.
     max_iter : most EM iterations over the full data; 0 only evaluates the start.
     reg_covar : smallest variance that a component may have in any direction, as a
         fraction of the start's mean variance within components. Unlike scikit-learn's

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gmm_engine.kernels.dispatch import compiled_kernels
 from gmm_engine.types import FloatArray, IntArray
 
 
@@ -19,14 +20,11 @@ def sample(
     `covariances` is (K, D, D). The components come in random order.
     """
     n_components, n_features = means.shape
-    labels = rng.choice(n_components, size=n_samples, p=weights / weights.sum())
+    counts = rng.multinomial(n_samples, weights / weights.sum())
+    labels = rng.permutation(np.repeat(np.arange(n_components, dtype=np.int64), counts))
     samples = rng.standard_normal((n_samples, n_features))
-    order = np.argsort(labels, kind="stable")
-    bounds = np.searchsorted(labels, np.arange(n_components + 1), sorter=order)
-    for k in range(n_components):
-        members = order[bounds[k] : bounds[k + 1]]
-        # Unit diagonal first, so that features may differ in scale by any power of ten.
-        scale = np.sqrt(np.diagonal(covariances[k]))
-        factor = np.linalg.cholesky(covariances[k] / scale[:, None] / scale)
-        samples[members] = (samples[members] @ factor.T) * scale + means[k]
-    return samples, labels.astype(np.int64)
+    # Unit diagonal first, so that features may differ in scale by any power of ten.
+    scales = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
+    factors = np.linalg.cholesky(covariances / scales[:, :, None] / scales[:, None, :])
+    compiled_kernels().color(samples, labels, means, factors * scales[:, :, None])
+    return samples, labels

@@ -23,6 +23,7 @@ def warm_up() -> None:
         mixture.predict(X)
         mixture.predict_proba(X)
         mixture.score_samples(X)
+        mixture.sample(2, 0)
 
 
 if __name__ == "__main__":

@@ -1339,3 +1339,20 @@ def power_sums(
             z = (rows[t, i] - center[i]) * inverse[i]
             first[i] += w * z
             second[i] += w * z * z
+
+
+@compiled
+def color(
+    samples: FloatArray, labels: IntArray, means: FloatArray, factors: FloatArray
+) -> None:
+    """Turn standard normal rows into rows of their components, in place."""
+    n_rows, n_features = samples.shape
+    for t in range(n_rows):
+        k, row = labels[t], samples[t]
+        mean, factor = means[k], factors[k]
+        # From the last feature down, since each needs those before it untouched.
+        for i in range(n_features - 1, -1, -1):
+            y = 0.0
+            for j in range(i + 1):
+                y += factor[i, j] * row[j]
+            row[i] = mean[i] + y

@@ -158,6 +158,13 @@ def power_sums(
     return total, first, second
 
 
+def color(
+    samples: FloatArray, labels: IntArray, means: FloatArray, factors: FloatArray
+) -> None:
+    """Turn standard normal rows into rows of their components, in place."""
+    compiled.color(samples, labels, _read_only(means), factors)
+
+
 def whiten(matrices: FloatArray) -> tuple[FloatArray, FloatArray] | None:
     """Return inverse Cholesky factors of (K, D, D) and ln of their determinants.
 
