@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.api.access import Access
 from service.api.app import create_app
+from service.domain.api_keys import Client, Scope
 from service.domain.census import Census
 from service.domain.fits import FitState
-from service.errors import StorageUnavailableError
+from service.errors import NotAuthenticatedError, StorageUnavailableError
 from tests.unit.service.api.conftest import OPTIONS
 
 CENSUS = Census(
@@ -69,6 +71,29 @@ def test_while_the_store_is_away_only_requests_are_measured(client, town):
     assert samples[("gmm_store_up",)] == 0
     assert {name for name, *_ in samples if name.startswith("gmm_fits")} == set()
     assert ("gmm_http_requests_in_flight",) in samples
+
+
+def test_who_was_let_in_last_sees_that_the_store_is_away(stage, world, town):
+    def admit(key):
+        if town.is_away:
+            raise StorageUnavailableError("The store is away.")
+        if key != "gmm_good":
+            raise NotAuthenticatedError("No.")
+        return Client("default", frozenset({Scope.METRICS}), "k1")
+
+    access = Access(admit=admit)
+    client = create_app(stage.services, stage, OPTIONS, access, town).test_client()
+
+    def status(path, key):
+        headers = {"Authorization": f"Bearer {key}"}
+        return client.get(path, headers=headers).status_code
+
+    assert status("/metrics", "gmm_good") == 200
+    assert status("/metrics", "gmm_other") == 401
+    town.is_away = True
+    assert status("/metrics", "gmm_good") == 200
+    assert status("/metrics", "gmm_other") == 503
+    assert status("/v1/fits", "gmm_good") == 503
 
 
 def test_no_gauge_tells_when_a_counter_was_made(client):
