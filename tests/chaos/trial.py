@@ -129,10 +129,10 @@ def try_out(plan: Plan) -> Outcome:
         outcome.restarts = {r.name: r.n_starts for r in town.everybody}
         _look(outcome, town, client, fit_ids, expected)
         outcome.seconds = time.monotonic() - began
-    if outcome.is_good and not outcome.slow:
+    if outcome.is_good:
         _remove(folder)
     else:
-        outcome.slow.append(f"the logs are in {folder}")
+        outcome.mistakes.append(f"the logs are in {folder}")
     return outcome
 
 
@@ -196,7 +196,7 @@ def _look(
     outcome.mistakes += [f"left behind: {k}" for k in left_behind(clients.ordinary)]
     outcome.mistakes += [
         f"a trace in {resident.log}"
-        for resident in town.everybody
+        for resident in town.workers
         if "Traceback" in resident.log.read_text()
     ]
     clients.close()
