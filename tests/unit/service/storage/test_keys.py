@@ -14,6 +14,7 @@ def all_keys(names):
         names.dataset_block("x", 1),
         names.fit("x"),
         names.fit_events("x"),
+        names.fit_checkpoint("x"),
         names.fits_in(FitState.QUEUED),
         names.fits_in(FitState.RUNNING),
         names.model("x"),
