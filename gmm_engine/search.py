@@ -19,6 +19,7 @@ from gmm_engine.frame import Frame
 from gmm_engine.initialization import Initialization, k_means_plus_plus, start_from
 from gmm_engine.kernels.density import Parameters
 from gmm_engine.kernels.dispatch import compiled_kernels
+from gmm_engine.moves import split_and_merge
 from gmm_engine.sources import ArraySource
 from gmm_engine.starts import within_variances
 from gmm_engine.types import FloatArray
@@ -34,6 +35,7 @@ _COSTLY = 1e10
 _SHORT, _LONG = 8, 150
 N_FINALISTS = 3
 _FINALISTS_ITERATIONS = 10
+_MOST_MOVES = 4
 # Two runs with mean log-likelihoods this close found the same optimum.
 SAME_OPTIMUM = 1e-4
 
@@ -67,9 +69,10 @@ class Candidate:
     def merit(self) -> tuple[bool, float]:
         """Return what makes one better than another.
 
-        A collapsed component inflates the likelihood, so such runs come last.
+        A collapsed component inflates the likelihood, so such runs come last. Rounded,
+        so that of equals the first wins, whatever rounding says.
         """
-        return (self.end is not None, self.log_likelihood)
+        return (self.end is not None, round(self.log_likelihood, 9))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,6 +203,11 @@ class Search:
                 ends = finalists
         ends.sort(key=lambda each: each.merit, reverse=True)
         best = ends[0]
+        if (
+            len(ends) > 1
+            and ends[1].log_likelihood < best.log_likelihood - SAME_OPTIMUM
+        ):
+            best = self._moved(first, best)
         for sample in self.samples[2:]:
             if best.end is not None:
                 best = self._climb(sample, best, self.max_iter)
@@ -274,6 +282,33 @@ class Search:
         if self.executor is None:
             return [function(item) for item in items]
         return list(self.executor.map(function, items))
+
+    def _moved(self, first: Sample, best: Candidate) -> Candidate:
+        """Return the best after split-and-merge moves, where starts do not agree.
+
+        Moves are tried on the first sample; the most likely goes on as a finalist does.
+        """
+        if best.end is None:
+            return best
+        second = first if first.is_everything else self.samples[1]
+        if self._operations(second, N_FINALISTS * _FINALISTS_ITERATIONS) > _COSTLY:
+            return best
+        n_iter = _LONG if first.is_everything else _FINALISTS_ITERATIONS
+        for _ in range(_MOST_MOVES):
+            assert best.end is not None
+            fresh = [
+                Candidate(each, each, -np.inf) for each in split_and_merge(best.end)
+            ]
+            tried = self._all_compiled(first, fresh, _SHORT)
+            tried.sort(key=lambda each: each.merit, reverse=True)
+            ended = self._all_compiled(second, tried[:2], n_iter)
+            better = max(ended, key=lambda each: each.merit, default=best)
+            if better.end is None or (
+                better.log_likelihood <= best.log_likelihood + SAME_OPTIMUM
+            ):
+                return best
+            best = better
+        return best
 
     def _climb(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
         assert candidate.end is not None
