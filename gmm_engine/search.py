@@ -35,7 +35,6 @@ _COSTLY = 1e10
 _SHORT, _LONG = 8, 150
 N_FINALISTS = 3
 _FINALISTS_ITERATIONS = 10
-_MOST_MOVES = 4
 # Two runs with mean log-likelihoods this close found the same optimum.
 SAME_OPTIMUM = 1e-4
 
@@ -181,6 +180,8 @@ class Search:
     n_components: int
     tol: float
     max_iter: int
+    n_moves: int
+    """At most how many split-and-merge moves are made."""
     executor: Executor | None
     report: Callable[[EmRun], None]
     """Called now and then; may raise to stop the search."""
@@ -294,7 +295,7 @@ class Search:
         if self._operations(second, N_FINALISTS * _FINALISTS_ITERATIONS) > _COSTLY:
             return best
         n_iter = _LONG if first.is_everything else _FINALISTS_ITERATIONS
-        for _ in range(_MOST_MOVES):
+        for _ in range(self.n_moves):
             assert best.end is not None
             fresh = [
                 Candidate(each, each, -np.inf) for each in split_and_merge(best.end)

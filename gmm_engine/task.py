@@ -39,6 +39,9 @@ OnIteration = Callable[[IterationState], object]
 # While starts are searched, on_iteration is called once for so many operations
 # (a fraction of a second), so that a fit can be stopped there too.
 _OPERATIONS_BETWEEN_REPORTS = 5e8
+# Where several searches are asked for, or cost nothing, each makes so many
+# split-and-merge moves.
+N_MOVES = 4
 # The tol of a fit that is searched on all its rows, as a share of the one given.
 SMALL_TOL_SHARE = 0.25
 
@@ -97,6 +100,7 @@ class FitTask:
                 n_components,
                 self.tol,
                 self.max_iter,
+                N_MOVES if n_init > 1 or samples[0].is_everything else 0,
                 self.source.executor,
                 self._search_reporter(problem, number, n_init),
             )
