@@ -10,7 +10,7 @@ from gmm_engine.covariance import structure_of
 from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.initialization import initialization_of
 from gmm_engine.results import FitResult
-from gmm_engine.sources import ArraySource, n_processors, threads
+from gmm_engine.sources import ArraySource, n_processors, one_blas_thread, threads
 from gmm_engine.survey import survey
 from gmm_engine.task import FitTask, OnIteration
 
@@ -105,7 +105,7 @@ def fit(
         n_threads = n_processors()
     else:
         n_threads = validation.as_count(n_threads, "n_threads", most=1024)
-    with threads(n_threads) as executor:
+    with threads(n_threads) as executor, one_blas_thread(rows.shape[1]):
         source = ArraySource(rows, weights, executor=executor)
         seen = survey(
             source,

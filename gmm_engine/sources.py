@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
+from threadpoolctl import (  # type: ignore[import-untyped]  # no stubs
+    threadpool_limits,
+)
 
 from gmm_engine.types import AnyArray, FloatArray
 
@@ -24,6 +27,7 @@ _WORTH_A_BLOCK = 1e7
 # A block that has to be converted holds at most this many numbers: 4 MB.
 _CONVERTED_NUMBERS = 1 << 19
 _MOST_BLOCKS = 32
+_FEATURES_FOR_BLAS_THREADS = 25
 # All results together: 32 MB.
 _RESULT_NUMBERS = 4_000_000
 # Blocks are whole tiles of the kernels.
@@ -161,3 +165,17 @@ def threads(n_threads: int) -> Iterator[Executor | None]:
         return
     with ThreadPoolExecutor(n_threads) as executor:
         yield executor
+
+
+@contextmanager
+def one_blas_thread(n_features: int) -> Iterator[None]:
+    """Keep BLAS to one thread, where the M-step's matrices are large enough for more.
+
+    BLAS's threads wait busily for a while after each call, on the processors that the
+    E-step's threads want.
+    """
+    if n_features < _FEATURES_FOR_BLAS_THREADS:
+        yield
+        return
+    with threadpool_limits(1, user_api="blas"):
+        yield

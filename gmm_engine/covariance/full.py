@@ -6,7 +6,6 @@ from functools import cache
 from typing import NoReturn
 
 import numpy as np
-from scipy.linalg.lapack import dtrtri  # type: ignore[import-untyped]  # no stubs
 
 from gmm_engine.covariance.base import (
     ROUNDING,
@@ -20,9 +19,6 @@ from gmm_engine.covariance.base import (
 )
 from gmm_engine.errors import CollapsedComponentError
 from gmm_engine.types import BoolArray, FloatArray
-
-# From here on inverting triangular matrices one by one is cheaper than all at once.
-_MANY_FEATURES = 16
 
 
 class Full(CovarianceStructure):
@@ -111,11 +107,8 @@ def whiten_matrices(covariances: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _inverted(factors: FloatArray) -> FloatArray:
     """Return the inverses of lower triangular (K, D, D) matrices."""
-    n_features = factors.shape[1]
-    if n_features <= _MANY_FEATURES:
-        # One call for all of them; what pivoting leaves above the diagonal goes.
-        return np.asarray(np.linalg.inv(factors) * lower_mask(n_features))
-    return np.stack([np.tril(dtrtri(factor, lower=1)[0]) for factor in factors])
+    # One call for all of them; what pivoting leaves above the diagonal goes.
+    return np.asarray(np.linalg.inv(factors) * lower_mask(factors.shape[1]))
 
 
 @cache
