@@ -10,8 +10,8 @@ from typing import Any
 
 README = Path(__file__).parents[2] / "README.md"
 _STEP = re.compile(r"^```sh\n(.*?)^```\n```(?:json|text)\n(.*?)^```$", re.M | re.S)
-# Differ from run to run: drawn, or read from the clock.
-_VOLATILE = re.compile(r"(^id|_id|_at)$")
+# Differ from run to run: drawn, read from the clock, or how busy a worker was.
+_VOLATILE = re.compile(r"(^id|_id|_at|^queue_position)$")
 _NUMBER = re.compile(r"-?\d+\.\d+(?:e[-+]?\d+)?")
 
 
