@@ -63,8 +63,8 @@ def test_a_resumed_fit_ends_as_the_undisturbed_one(
         "accelerate": accelerate,
     }
     undisturbed = fit(X, **options)
-    if undisturbed.n_iter <= iteration:
-        pytest.skip("this one ends earlier")
+    # Some of them end sooner: then just before their end.
+    iteration = min(iteration, undisturbed.n_iter - 1)
     checkpoint = stopped_at(iteration, **options)
     assert checkpoint.iteration == iteration
     assert_results_agree(fit(X, resume=checkpoint, **options), undisturbed)

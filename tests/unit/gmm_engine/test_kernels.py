@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 from gmm_engine import COVARIANCE_TYPES, GaussianMixture, fit
 from gmm_engine.em import Problem, e_step
-from gmm_engine.kernels import fast, reference
+from gmm_engine.kernels import fast, jit, reference
 from gmm_engine.kernels.density import Density, Parameters, prepare
 from gmm_engine.mixture import enter_frame
 from gmm_engine.sources import ArraySource, threads
@@ -176,7 +176,6 @@ assert os.waitpid(child, 0)[1] == 0
 
 def test_kernels_work_where_no_cache_can_be_written(monkeypatch, tmp_path):
     """numba refuses to cache without a writable folder; then it has to compile."""
-    jit = pytest.importorskip("gmm_engine.kernels.jit")
 
     def refuse(*arguments, cache=False, **options):
         if cache:
