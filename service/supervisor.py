@@ -112,7 +112,8 @@ class Supervisor:
             try:
                 return self._watch(wakeups)
             finally:
-                log.info("stopping", signal=wakeups.stop_signal)
+                if wakeups.stop_requested:
+                    log.info("stopping", signal=wakeups.stop_signal)
                 self._stop(wakeups)
 
     def _watch(self, wakeups: Wakeups) -> int:

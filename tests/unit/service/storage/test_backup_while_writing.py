@@ -133,7 +133,7 @@ def test_backups_of_a_busy_store_hold_only_whole_records(busy, restored, tmp_pat
         try:
             found = []
             deadline = time.monotonic() + 3
-            while time.monotonic() < deadline:
+            while len(found) < 3 or time.monotonic() < deadline:
                 back_up(busy, path)
                 bring_back(restored, path)
                 found.append(assert_whole(restored))
@@ -141,8 +141,8 @@ def test_backups_of_a_busy_store_hold_only_whole_records(busy, restored, tmp_pat
             stopping.set()
     for writer in writers:
         writer.result()
-    assert len(found) >= 3
-    assert min(found[-1]) > 0
+    # Datasets come and go: that the last backup has one is a matter of chance.
+    assert all(max(numbers) > 0 for numbers in zip(*found, strict=True))
 
 
 class Meddling:
