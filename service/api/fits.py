@@ -41,7 +41,7 @@ _LAST_EVENT_ID = {
     "schema": {"type": "string", "pattern": f"^({_EVENT_ID.pattern}|{END_ID})$"},
 }
 _EVENTS = {
-    "type": "string",
+    # No type: some tools hold the whole stream against it, others each event.
     "description": "Server-sent events. The data of each is a JSON object: that of "
     "`status` and `end` a Fit, that of `iteration` a FitIteration.",
     # JSON Schema has no words for a stream; these are for generators that look.
