@@ -13,6 +13,16 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 
 
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Those that ask this process to end; a closed terminal's, unless it is ignored.
+
+    Ignored by our parent: that is how `nohup` says to outlive the terminal.
+    """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return (signal.SIGTERM, signal.SIGINT)
+    return (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 def die_with_parent(parent_pid: int) -> None:
     """Ask the kernel to kill this process when its parent ends, however it ends.
 

@@ -7,11 +7,13 @@ import importlib
 import logging
 import resource
 import selectors
+import signal
 import socket
 import threading
 import time
-from collections import deque
+from contextlib import suppress
 from functools import partial
+from itertools import islice
 from types import FrameType
 from typing import Any
 
@@ -19,6 +21,7 @@ from flask import Flask
 
 # gunicorn has no type hints.
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
     TConn,
@@ -46,6 +49,8 @@ _SILENT_SECONDS = 60
 """Without a sign of life for so long, a process is replaced."""
 _OTHER_FILES = 1024
 """File descriptors beside those of connections: the store's, and what is read."""
+_CANDIDATES = 8
+"""So many of the oldest idle connections are looked at to close one."""
 _PROBE = "/healthz"
 
 
@@ -122,6 +127,9 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
     def load(self) -> Flask:
         return self._app
 
+    def run(self) -> None:
+        ApiArbiter(self).run()
+
     def places(self) -> Places:
         """Those of a worker: as many as requests may be at work."""
         return Places(self._wiring.settings.api_threads, self._wiring.stopping)
@@ -132,12 +140,46 @@ class ApiServer(BaseApplication):  # type: ignore[misc]
         close_event_streams(self._app)
 
 
+class ApiArbiter(Arbiter):  # type: ignore[misc]
+    """gunicorn's master process, which hears each request to stop, and only as such."""
+
+    def init_signals(self) -> None:
+        is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        super().init_signals()
+        if is_ignored:
+            # That is how `nohup` says to outlive the terminal.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def handle_hup(self) -> None:
+        """Stop: the terminal was closed.
+
+        gunicorn would load its settings again, and open the socket anew: it was given
+        to us open, and is given up by then.
+        """
+        self.handle_term()
+
+    def spawn_worker(self) -> int:
+        # In a child without handlers of its own ours would keep the signal for a loop
+        # that it does not run: until then it has to wait.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+        try:
+            return int(super().spawn_worker())
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+
+
 class ApiWorker(ThreadWorker):  # type: ignore[misc]
     """gunicorn's worker, with clients that may be slow, and an end to what lasts."""
 
     def init_process(self) -> None:
         self._places = self.app.places()
         super().init_process()
+
+    def init_signals(self) -> None:
+        super().init_signals()
+        # A closed terminal tells the whole group; our master passes it on.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
 
     def run(self) -> None:
         threading.Thread(target=_warm_up, daemon=True).start()
@@ -205,13 +247,25 @@ class ApiWorker(ThreadWorker):  # type: ignore[misc]
 
     def _close_an_idle_one(self) -> None:
         """Make room for the next connection, if one is there only in case."""
-        idle: deque[TConn] = self.pending_conns or self.keepalived_conns
-        # The newest has had no time to send anything yet.
-        if len(idle) > 1 or (idle is self.keepalived_conns and idle):
-            connection = idle.popleft()
-            self.poller.unregister(connection.sock)
-            self.nr_conns -= 1
-            connection.close()
+        oldest = [
+            *islice(self.pending_conns, _CANDIDATES),
+            *islice(self.keepalived_conns, _CANDIDATES),
+        ]
+        for connection in oldest:
+            # The newest has had no time to send anything yet; who has sent something
+            # is about to be heard, perhaps in this very turn of the loop.
+            is_newest = self.pending_conns and connection is self.pending_conns[-1]
+            if not is_newest and not connection.sock.is_readable(0):
+                self._close_idle(connection)
+                return
+
+    def _close_idle(self, connection: TConn) -> None:
+        for waiting in (self.pending_conns, self.keepalived_conns):
+            with suppress(ValueError):
+                waiting.remove(connection)
+        self.poller.unregister(connection.sock)
+        self.nr_conns -= 1
+        connection.close()
 
 
 class ApiLogger(Logger):  # type: ignore[misc]

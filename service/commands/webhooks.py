@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from importlib.metadata import version
 
+from service import processes
 from service.api.schemas.fits import FitSchema
 from service.bootstrap import Wiring, utc_now
 from service.commands.stores import store_url
@@ -29,7 +30,7 @@ def run(settings: Settings) -> None:
     with store_url(settings) as url:
         wiring = Wiring(settings, url)
         wiring.check()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in processes.stop_signals():
             signal.signal(number, lambda *_: wiring.stopping.set())
         DeliveryLoop(lambda: _dispatchers(wiring, sender), wiring.stopping).run()
 

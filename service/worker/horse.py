@@ -23,6 +23,7 @@ from service.use_cases.running import FitRunner
 
 # From sysexits.h, as all that a work-horse ends with: the fit goes on elsewhere.
 EXIT_HAND_BACK = os.EX_TEMPFAIL
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 log = structlog.get_logger(__name__)
 
@@ -49,10 +50,11 @@ class Harness:
         """Make the process just forked a work-horse, and return its exit code."""
         processes.die_with_parent(parent_pid)
         processes.prefer_for_oom_killer()
-        # Ctrl-C in a terminal reaches us too: the worker tells us what to do.
+        # Ctrl-C in a terminal, and its end, reach us too: the worker says what to do.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.stopping.set())
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, signal.SIGTERM))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         if self.limits.memory_bytes:
             processes.limit_memory(self.limits.memory_bytes)
         try:

@@ -39,7 +39,7 @@ from service.errors import (
     WorkerDiedError,
 )
 from service.worker import horse
-from service.worker.horse import EXIT_HAND_BACK, Harness
+from service.worker.horse import EXIT_HAND_BACK, STOP_SIGNALS, Harness
 from service.worker.queue import MAX_DEATHS, forget, rq_queue
 from service.worker.recovery import Records, Recovery
 
@@ -59,7 +59,6 @@ _LATE_SECONDS = 2.0
 """A store that answers so late was away."""
 _FIRST_DELAY_SECONDS = 0.1
 _LONGEST_DELAY_SECONDS = 2.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = structlog.get_logger(__name__)
 
@@ -100,7 +99,7 @@ class FitWorker(Worker):
 
     def run(self) -> None:
         """Work until told to stop, and wait for the store when it is away."""
-        self._install_signal_handlers()  # type: ignore[no-untyped-call]
+        self._install_signal_handlers()
         # Others may have had no chance yet to be heard since the store was away.
         self._distrust_silence()
         try:
@@ -114,6 +113,10 @@ class FitWorker(Worker):
         finally:
             self._may_stop = False
             self._leave()
+
+    def _install_signal_handlers(self) -> None:
+        for number in processes.stop_signals():
+            signal.signal(number, self.request_stop)
 
     # Between fits
 
@@ -207,7 +210,7 @@ class FitWorker(Worker):
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         self._own_kill = False
         # A signal must find either our handlers or the work-horse's.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             pid = os.fork()
             if pid == 0:

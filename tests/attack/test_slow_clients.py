@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-from tests.attack.clients import Crowd, head
+from tests.attack.clients import Crowd, head, received
 from tests.attack.conftest import Victim
-from tests.integration.running import ENDLESS, cloud
+from tests.integration.running import ENDLESS, cloud, running_service
 
 PATIENCE_SECONDS = 10
 """For a request that hardly moves, see `service.connections.Patience`."""
@@ -94,3 +98,36 @@ def test_a_full_house_of_idle_connections_makes_room_for_a_new_one(victim: Victi
     finally:
         for client in idle:
             client.close()
+
+
+def test_connections_that_speak_up_as_they_are_to_make_room_are_heard(tmp_path: Path):
+    """All in one turn of the server's loop: it slept while they came."""
+    with running_service(
+        tmp_path, GMM_RATE_LIMIT="0", GMM_MAX_CONNECTIONS="16"
+    ) as service:
+        victim = Victim(service)
+        request = head("GET", "/healthz", "Connection: close", "", "")
+        early = [socket.create_connection(victim.address) for _ in range(15)]
+        time.sleep(0.5)
+        with asleep(*victim.api_pids):
+            late = [socket.create_connection(victim.address) for _ in range(30)]
+            for client in (*early, *late):
+                client.sendall(request)
+        answers = [received(client, 10) for client in (*early, *late)]
+        for client in (*early, *late):
+            client.close()
+        victim.probe()
+        assert "Traceback" not in service.log
+    assert all(answer.startswith(b"HTTP/1.1 200 ") for answer in answers)
+
+
+@contextmanager
+def asleep(*pids: int) -> Iterator[None]:
+    """Processes that stand still for a while."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)

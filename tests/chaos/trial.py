@@ -196,7 +196,7 @@ def _look(
     outcome.mistakes += [f"left behind: {k}" for k in left_behind(clients.ordinary)]
     outcome.mistakes += [
         f"a trace in {resident.log}"
-        for resident in town.workers
+        for resident in [*town.apis, *town.workers]
         if "Traceback" in resident.log.read_text()
     ]
     clients.close()

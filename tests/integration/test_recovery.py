@@ -95,14 +95,18 @@ def test_a_fit_goes_on_from_its_checkpoint_after_a_death(patient, store, dataset
     assert not store.exists(f"gmm:default:fit-checkpoint:{fit_id}")
 
 
+@pytest.mark.parametrize("reason", [signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_worker_hands_its_fit_back_with_all_its_work(
-    patient, store, dataset_id
+    patient, store, dataset_id, reason
 ):
     fit_id = patient.submit(dataset_id=dataset_id, **LONG)
     wait_for_checkpoint(patient, fit_id)
     (worker,) = patient.workers
     began = time.monotonic()
-    os.kill(worker, signal.SIGTERM)
+    # The end of a terminal is told to all; what it means to a work-horse, not by it.
+    told = (worker, *patient.work_horses) if reason is signal.SIGHUP else (worker,)
+    for pid in told:
+        os.kill(pid, reason)
     eventually(lambda: worker not in patient.workers, 10, "the worker's end")
     assert time.monotonic() - began < 10
     first = wait_for_second_attempt(patient, fit_id)[0]
