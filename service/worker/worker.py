@@ -217,7 +217,7 @@ class FitWorker(Worker):
                 self._be_work_horse(job)
             self._horse_pid = pid
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         # A signal between taking the job and here found nobody to tell.
         if self._stop_requested:
             self._tell_horse_to_stop()
