@@ -198,6 +198,18 @@ class IdempotencyKeyReusedError(ServiceError):
         )
 
 
+class ResultGoneError(ServiceError):
+    """What the request with this Idempotency-Key created is not there any more."""
+
+    status, code, title = 410, "result-gone", "Result gone"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "What this request created was deleted, or has expired; send it with "
+            "another Idempotency-Key to create it anew."
+        )
+
+
 class RequestInProgressError(ServiceError):
     """The same request is being answered at this moment."""
 

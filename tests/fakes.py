@@ -132,6 +132,10 @@ class InMemoryFitRepository:
             raise FitNotFoundError(fit_id)
         return self._fits[fit_id]
 
+    def forget(self, fit_id: str) -> None:
+        """As if its time to live had passed."""
+        del self._fits[fit_id]
+
     def list(self, page: PageRequest) -> Page[Fit]:
         return _page(list(self._fits.values()), page)
 

@@ -39,7 +39,7 @@ def datasets_blueprint(
     @datasets.post("")
     @datasets.problems(507)
     @datasets.upload(dataset_request_schema(options), DATASET_REQUEST_EXAMPLE)
-    @idempotent(datasets, services, options)
+    @idempotent(datasets, services, options, lambda own, made: own.datasets.get(made))
     @datasets.response(
         201,
         DatasetSchema,

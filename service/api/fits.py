@@ -67,7 +67,7 @@ def fits_blueprint(
     @fits.post("")
     @fits.problems(404, 429, 507)
     @fits.upload(fit_request_schema(options), FIT_REQUEST_EXAMPLE)
-    @idempotent(fits, services, options)
+    @idempotent(fits, services, options, lambda own, made: own.fits.get(made))
     @fits.response(
         202,
         FitSchema,

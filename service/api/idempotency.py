@@ -30,7 +30,8 @@ _PARAMETER = {
     "name": "Idempotency-Key",
     "description": "A name of your choice for this request, such as a UUID. Sent "
     "again with the same key it gets the same answer and creates nothing more; "
-    "another request with that key is refused.",
+    "another request with that key is refused. Once what it created is gone, the "
+    "answer is 410.",
     "schema": {"type": "string", "pattern": f"^{_KEY.pattern}$"},
 }
 
@@ -68,9 +69,14 @@ def register_idempotency(app: Flask) -> None:
 
 
 def idempotent(
-    blueprint: Blueprint, services: Callable[[], Services], options: ApiOptions
+    blueprint: Blueprint,
+    services: Callable[[], Services],
+    options: ApiOptions,
+    find: Callable[[Services, str], object],
 ) -> Decorator:
     """Call the view once for each key, with the id that it is to use: `new_id`.
+
+    `find` gets what has an id, as an answer is given again only while that exists.
 
     Inside of what parses the request, so that a malformed one takes no key, and outside
     of what makes the answer. Without a key the view is called with None.
@@ -90,6 +96,7 @@ def idempotent(
                 _key(request),
                 _fingerprint(request, stream.digest_of_all(options.max_body_bytes)),
                 create,
+                lambda answer: find(services(), _created_id(answer)),
             )
             response = Response(answer.body, answer.status, answer.headers)
             if is_replayed:
@@ -97,7 +104,7 @@ def idempotent(
             return response
 
         documented = blueprint.doc(parameters=[_PARAMETER])(once)
-        return blueprint.problems(400, 409, 422)(documented)
+        return blueprint.problems(400, 409, 410, 422)(documented)
 
     return decorator
 
@@ -122,6 +129,11 @@ def _fingerprint(request: Request, body_digest: bytes) -> str:
         body_digest.hex(),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _created_id(answer: Answer) -> str:
+    """The id of what an answer speaks of; with `reuse` not that which was reserved."""
+    return answer.headers["Location"].rpartition("/")[2]
 
 
 def _answer(response: Response) -> Answer:

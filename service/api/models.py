@@ -41,7 +41,7 @@ def models_blueprint(
     @models.post("")
     @models.problems(507)
     @models.arguments(ModelRequestSchema, example=MODEL_REQUEST_EXAMPLE)
-    @idempotent(models, services, options)
+    @idempotent(models, services, options, lambda own, made: own.models.get(made))
     @models.response(
         201,
         ModelSchema,

@@ -62,6 +62,7 @@ PROBLEM_RESPONSES = {
     406: ProblemResponse("NotAcceptable", "None of the formats in Accept is written."),
     408: ProblemResponse("TooSlow", "The body came too slowly; send it again."),
     409: ProblemResponse("Conflict", "Not possible in the state this is in."),
+    410: ProblemResponse("Gone", "What the request created is not there any more."),
     413: ProblemResponse("TooLarge", "The body or the table is over a limit."),
     414: ProblemResponse("UriTooLong", "The path and the query are too long."),
     415: ProblemResponse("UnsupportedMediaType", "The Content-Type is not read here."),

@@ -205,21 +205,63 @@ def test_after_a_write_whose_answer_was_lost_nothing_is_made_twice(
     assert len(listed(client, "/v1/datasets")) <= 1
 
 
-def test_an_answer_too_long_to_be_kept_is_made_again(client):
+def large_model():
+    """One whose answer is too long to be kept."""
     n_features = 60
-    body = {
-        "weights": [1.0],
-        "means": [[0.1] * n_features],
-        "covariances": [[1.0 / 3] * n_features],
+    return {
+        "weights": [1 / 8] * 8,
+        "means": [[k + i / 7 for i in range(n_features)] for k in range(8)],
+        "covariances": [[1 / (3 + i) for i in range(n_features)] for _ in range(8)],
         "covariance_type": "diag",
         "name": "x" * 200,
     }
-    body["weights"] = [1 / 8] * 8
-    body["means"] = [[k + i / 7 for i in range(n_features)] for k in range(8)]
-    body["covariances"] = [[1 / (3 + i) for i in range(n_features)] for _ in range(8)]
-    first = client.post("/v1/models", json=body, headers=KEY)
+
+
+def test_an_answer_too_long_to_be_kept_is_made_again(client):
+    first = client.post("/v1/models", json=large_model(), headers=KEY)
     assert len(first.data) > 8192
-    again = client.post("/v1/models", json=body, headers=KEY)
+    again = client.post("/v1/models", json=large_model(), headers=KEY)
     assert again.data == first.data
     assert again.headers["Idempotency-Replayed"] == "true"
     assert len(listed(client, "/v1/models")) == 1
+
+
+@pytest.mark.parametrize(("path", "body"), [DATASET, MODEL])
+def test_what_was_deleted_since_is_neither_announced_nor_made_again(client, path, body):
+    first = client.post(path, json=body, headers=KEY)
+    assert client.delete(first.headers["Location"]).status_code == 204
+    for _ in range(2):
+        problem(client.post(path, json=body, headers=KEY), 410, "result-gone")
+    assert listed(client, path) == []
+    anew = client.post(path, json=body, headers={"Idempotency-Key": "another"})
+    assert anew.status_code == 201
+
+
+def test_what_was_deleted_is_not_made_again_where_the_answer_was_too_long_to_keep(
+    client,
+):
+    first = client.post("/v1/models", json=large_model(), headers=KEY)
+    assert client.delete(first.headers["Location"]).status_code == 204
+    answer = client.post("/v1/models", json=large_model(), headers=KEY)
+    problem(answer, 410, "result-gone")
+    assert listed(client, "/v1/models") == []
+
+
+def test_a_fit_that_expired_since_is_not_announced_again(client, world):
+    path, body = FIT
+    first = client.post(path, json=body, headers=KEY)
+    world.fits.forget(first.json["id"])
+    problem(client.post(path, json=body, headers=KEY), 410, "result-gone")
+
+
+def test_an_answer_that_named_an_older_fit_is_given_again_while_that_exists(
+    client, world
+):
+    path, body = FIT
+    older = client.post(path, json=body).json["id"]
+    again = body | {"reuse": True}
+    for _ in range(2):
+        answer = client.post(path, json=again, headers=KEY)
+        assert (answer.status_code, answer.json["id"]) == (200, older)
+    world.fits.forget(older)
+    problem(client.post(path, json=again, headers=KEY), 410, "result-gone")
