@@ -47,6 +47,15 @@ class DatasetRepository(Protocol):
 class FitRepository(Protocol):
     def add(self, fit: Fit) -> None: ...
 
+    def add_unless_equal(
+        self, fit: Fit, content_hash: str, *, must_be_over: bool = False
+    ) -> Fit:
+        """Store the fit and return it, or return what `equal` finds, in one step.
+
+        Of any number of callers at the same moment one stores its fit. With
+        `must_be_over` a fit that is not final does not count.
+        """
+
     def get(self, fit_id: str) -> Fit: ...
 
     def list(self, page: PageRequest) -> Page[Fit]: ...

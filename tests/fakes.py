@@ -7,7 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from datetime import datetime
-from threading import Condition
+from threading import Condition, Lock
 from typing import Any, TypeVar
 
 from gmm_engine import Checkpoint, GaussianMixture
@@ -122,10 +122,21 @@ class InMemoryFitRepository:
         self._events: dict[str, list[FitEvent]] = {}
         self._checkpoints: dict[str, Checkpoint] = {}
         self._changed = Condition()
+        self._adding = Lock()
 
     def add(self, fit: Fit) -> None:
         _require_new(fit.id, self._fits)
         self._store(fit, [(FitEventKind.STATUS, {})])
+
+    def add_unless_equal(
+        self, fit: Fit, content_hash: str, *, must_be_over: bool = False
+    ) -> Fit:
+        with self._adding:
+            found = self.equal(content_hash)
+            if found is not None and (found.status.is_final or not must_be_over):
+                return found
+            self.add(fit)
+            return fit
 
     def get(self, fit_id: str) -> Fit:
         if fit_id not in self._fits:

@@ -86,10 +86,12 @@ def fits_blueprint(
     ) -> tuple[Fit, int, Headers]:
         """Accept a fit and answer at once; a worker runs it."""
         table, reuse = upload.pop("data", None), upload.pop("reuse", False)
-        fit = services().equal_fit(table, upload) if reuse else None
-        status = 202 if fit is None or fit.id == new_id else 200
-        fit = fit or services().submit_fit(table, upload, new_id)
-        return fit, status, {"Location": url_for("fits.show_fit", fit_id=fit.id)}
+        if reuse:
+            fit, is_new = services().reuse_fit(table, upload, new_id)
+        else:
+            fit, is_new = services().submit_fit(table, upload, new_id), True
+        location = url_for("fits.show_fit", fit_id=fit.id)
+        return fit, 202 if is_new else 200, {"Location": location}
 
     @fits.get("")
     @fits.arguments(page_request_schema(options), location="query")

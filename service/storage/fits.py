@@ -13,8 +13,8 @@ of the pool, and its second try finds that the first had come through.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -53,7 +53,7 @@ from service.storage.keys import Keys
 from service.storage.models import RedisModelRepository
 from service.storage.records import commit, commit_new
 from service.storage.staging import Staged, expire, set_value, staging
-from service.storage.store import Command, Store
+from service.storage.store import ChangedKeyError, Command, Store
 from service.storage.webhooks import outbox_entry
 
 MAX_EVENTS = 1000
@@ -83,6 +83,26 @@ class RedisFitRepository:
         self._ttl = ttl
 
     def add(self, fit: Fit) -> None:
+        self._add(fit)
+
+    def add_unless_equal(
+        self, fit: Fit, content_hash: str, *, must_be_over: bool = False
+    ) -> Fit:
+        name = self._keys.fit_by_hash(content_hash)
+        while True:
+            fit_id = self._store.get(name)
+            found = self._equal(fit_id)
+            if found is not None and (found.status.is_final or not must_be_over):
+                return found
+            # Whoever adds an equal one meanwhile writes the key, and we look again. So
+            # nothing is held that somebody who dies would have to give back.
+            with suppress(ChangedKeyError):
+                self._add(fit, {name: fit_id})
+                return fit
+
+    def _add(
+        self, fit: Fit, unchanged: Mapping[str, bytes | None] | None = None
+    ) -> None:
         record = encode_fit(fit)
         key = self._keys.fit(fit.id)
         commands = [
@@ -92,7 +112,7 @@ class RedisFitRepository:
             self._event(fit.id, FitEventKind.STATUS, {}),
             *(set_value(name, fit.id.encode(), None) for name in self._hash_keys(fit)),
         ]
-        commit_new(self._store, key, record, commands)
+        commit_new(self._store, key, record, commands, unchanged=unchanged)
         if self._ttl is not None:
             self._index.sweep()
 
@@ -175,7 +195,10 @@ class RedisFitRepository:
         return [int(milliseconds) / 1000 for milliseconds in durations]
 
     def equal(self, content_hash: str) -> Fit | None:
-        fit_id = self._store.get(self._keys.fit_by_hash(content_hash))
+        return self._equal(self._store.get(self._keys.fit_by_hash(content_hash)))
+
+    def _equal(self, fit_id: bytes | None) -> Fit | None:
+        """The fit that a hash leads to, if an equal request may be answered with it."""
         if fit_id is None:
             return None
         try:

@@ -10,7 +10,7 @@ believe that it is theirs.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,9 +48,10 @@ def commit_new(
     head: bytes,
     commands: Sequence[Command],
     required: Sequence[str] = (),
+    unchanged: Mapping[str, bytes | None] | None = None,
 ) -> None:
     """Run the commands that store a new record, whole or not at all."""
-    if not commit(store, key, None, head, commands, required):
+    if not commit(store, key, None, head, commands, required, unchanged):
         raise IdTakenError("Expected a new id, but there is one like it already.")
 
 
@@ -61,10 +62,11 @@ def commit(
     head: bytes,
     commands: Sequence[Command],
     required: Sequence[str] = (),
+    unchanged: Mapping[str, bytes | None] | None = None,
 ) -> bool:
     """Run the commands that change a record, unless it has changed meanwhile."""
     try:
-        return store.commit(key, expected, head, commands, required)
+        return store.commit(key, expected, head, commands, required, unchanged)
     except MissingKeyError as error:
         raise StorageUnavailableError(
             "The store took so long that it forgot the first part of the data; "

@@ -7,7 +7,7 @@ narrowed to what these clients answer, and RedisError ends here.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from redis.client import Pipeline
@@ -19,8 +19,10 @@ Command = tuple[str | bytes | int, ...]
 StreamEntry = tuple[str, dict[bytes, bytes]]
 
 # Returns 1 when the commands ran or had run, 0 when the guard holds something else,
-# -1 when a key that must exist does not. ARGV: expected guard, new guard, then each
-# command as its number of words and the words.
+# -1 when a key that must exist does not, -2 when a key that must not have changed has.
+# ARGV: expected guard, new guard, number of keys that must exist (they follow the
+# guard), the values of all further keys, then each command as its number of words and
+# the words. An empty value stands for no key.
 #
 # The second case of 1: the answer to the first try was lost with its connection, and
 # this is redis-py's second; a client must not be told that its own write refuses it.
@@ -31,10 +33,15 @@ if guard ~= ARGV[1] then
   if guard == ARGV[2] then return 1 end
   return 0
 end
-for i = 2, #KEYS do
-  if redis.call('EXISTS', KEYS[i]) == 0 then return -1 end
+local i = 4
+for k = 2, #KEYS do
+  if k <= ARGV[3] + 1 then
+    if redis.call('EXISTS', KEYS[k]) == 0 then return -1 end
+  else
+    if (redis.call('GET', KEYS[k]) or '') ~= ARGV[i] then return -2 end
+    i = i + 1
+  end
 end
-local i = 3
 while i <= #ARGV do
   local words = tonumber(ARGV[i])
   redis.call(unpack(ARGV, i + 1, i + words))
@@ -46,6 +53,10 @@ return 1
 
 class MissingKeyError(Exception):
     """A key that a commit needs is not there."""
+
+
+class ChangedKeyError(Exception):
+    """A key that a commit builds on holds something else by now."""
 
 
 class Store:
@@ -102,6 +113,7 @@ class Store:
         new: bytes | None,
         commands: Sequence[Command],
         required: Sequence[str] = (),
+        unchanged: Mapping[str, bytes | None] | None = None,
     ) -> bool:
         """Run commands in one step, if the key `guard` still holds what is expected.
 
@@ -109,14 +121,19 @@ class Store:
         store is full decides the first command alone: a script that has written goes
         on to its end.
 
-        Raises MissingKeyError when one of the required keys is not there.
+        Raises MissingKeyError when one of the required keys is not there, and
+        ChangedKeyError when one of `unchanged` holds another value (None: nothing).
         """
-        words: list[str | bytes | int] = [expected or b"", new or b""]
+        known = unchanged or {}
+        words: list[str | bytes | int] = [expected or b"", new or b"", len(required)]
+        words += [value or b"" for value in known.values()]
         for command in commands:
             words += [len(command), *command]
-        outcome = self._commit(keys=[guard, *required], args=words)
+        outcome = self._commit(keys=[guard, *required, *known], args=words)
         if outcome == -1:
             raise MissingKeyError(guard)
+        if outcome == -2:
+            raise ChangedKeyError(guard)
         return bool(outcome)
 
     @translate_redis_errors()

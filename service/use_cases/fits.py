@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from service.domain.content_hashes import seedless_hash, with_seed
+from service.domain.datasets import Dataset
 from service.domain.fits import Fit, FitEvent, FitRequest, FitState
 from service.domain.pages import Page, PageRequest
 from service.domain.webhooks import Webhook
@@ -53,11 +54,13 @@ class FitService:
         webhook_url: str | None = None,
         *,
         fit_id: str | None = None,
+        reuse: bool = False,
     ) -> Fit:
         """Accept a fit and return its record at once; a worker runs it.
 
         Its end is told to the URL, which must be one that `parse_target` allows. With
-        an id it is submitted once, however often this is called.
+        an id it is submitted once, however often this is called. With `reuse` an equal
+        one that there is by now is returned instead, as `find_equal` would.
         """
         if fit_id is not None:
             with suppress(FitNotFoundError):
@@ -65,31 +68,50 @@ class FitService:
         self.line.require_room()
         dataset = self.datasets.get(request.dataset_id)
         require_enough_samples(request.n_components, dataset.n_samples)
-        seed = request.random_state
-        if seed is None:
-            # Chosen here, not by the worker: every attempt must draw the same start.
-            seed = self.new_seed()
-            request = replace(request, random_state=seed)
-        webhook = None if webhook_url is None else Webhook(webhook_url)
-        seedless = seedless_hash(request, dataset.content_hash, dataset.columns)
-        fit = Fit(
-            fit_id or self.new_id(),
-            request,
-            created_at=self.clock(),
-            content_hash=with_seed(seedless, seed),
-            seedless_hash=seedless,
-            webhook=webhook,
-        )
+        fit = self._new_fit(request, dataset, webhook_url, fit_id)
         # It must not expire while the fit waits for a worker.
         self.datasets.renew(dataset.id)
         try:
             # Stored before queued: a worker must never see an id it cannot load.
-            self.fits.add(fit)
+            stored = self._store(fit, reuse, any_seed=request.random_state is None)
         except IdTakenError:
             # By the same request, sent twice, of which the other was faster.
             return self.get(fit.id)
-        self.queue.enqueue(fit.id)
-        return _only(self.line.placed(fit))
+        if stored.id == fit.id:
+            self.queue.enqueue(fit.id)
+        return _only(self.line.placed(stored))
+
+    def _new_fit(
+        self,
+        request: FitRequest,
+        dataset: Dataset,
+        webhook_url: str | None,
+        fit_id: str | None,
+    ) -> Fit:
+        seed = request.random_state
+        if seed is None:
+            # Chosen here, not by the worker: every attempt must draw the same start.
+            seed = self.new_seed()
+        seedless = seedless_hash(request, dataset.content_hash, dataset.columns)
+        return Fit(
+            fit_id or self.new_id(),
+            replace(request, random_state=seed),
+            created_at=self.clock(),
+            content_hash=with_seed(seedless, seed),
+            seedless_hash=seedless,
+            webhook=None if webhook_url is None else Webhook(webhook_url),
+        )
+
+    def _store(self, fit: Fit, reuse: bool, any_seed: bool) -> Fit:
+        """Store the fit, or return the equal one that was faster."""
+        if not reuse:
+            self.fits.add(fit)
+            return fit
+        wanted = fit.seedless_hash if any_seed else fit.content_hash
+        assert wanted is not None  # new fits have both
+        return self.fits.add_unless_equal(
+            fit, wanted, must_be_over=fit.webhook is not None
+        )
 
     def find_equal(
         self,

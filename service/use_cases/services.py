@@ -10,6 +10,7 @@ from typing import Any
 from service.domain.fits import Fit, FitRequest
 from service.domain.tables import Table
 from service.errors import (
+    DatasetNotFoundError,
     FitNotFoundError,
     QueueFullError,
     StorageFullError,
@@ -38,18 +39,21 @@ class Services:
         table: Table | None,
         parameters: Mapping[str, Any],
         fit_id: str | None = None,
+        *,
+        reuse: bool = False,
     ) -> Fit:
         """Accept a fit of a table, which becomes a dataset, or of a stored dataset.
 
         `parameters` are the fields of `FitRequest`, and `webhook_url`. What can be
         refused is refused before the table is stored. With an id the fit is submitted
-        once, however often this is called.
+        once, however often this is called. With `reuse` an equal one that was accepted
+        at the same moment is returned instead.
         """
         fields = dict(parameters)
         webhook_url = fields.pop("webhook_url", None)
         if table is None:
             request = FitRequest(**fields)
-            return self.fits.submit(request, webhook_url, fit_id=fit_id)
+            return self.fits.submit(request, webhook_url, fit_id=fit_id, reuse=reuse)
         require_enough_samples(parameters["n_components"], len(table.rows))
         if fit_id is not None:
             with suppress(FitNotFoundError):
@@ -60,11 +64,32 @@ class Services:
         dataset = self.datasets.create(table, dataset_id=dataset_id)
         request = FitRequest(dataset_id=dataset.id, **fields)
         try:
-            return self.fits.submit(request, webhook_url, fit_id=fit_id)
+            fit = self.fits.submit(request, webhook_url, fit_id=fit_id, reuse=reuse)
         except (TooManyQueuedFitsError, QueueFullError, StorageFullError):
             # Certainly not accepted, so nobody will use the dataset.
             self.datasets.delete(dataset.id)
             raise
+        if fit.request.dataset_id != dataset.id:
+            # An equal one, of its own dataset.
+            with suppress(DatasetNotFoundError):
+                self.datasets.delete(dataset.id)
+        return fit
+
+    def reuse_fit(
+        self,
+        table: Table | None,
+        parameters: Mapping[str, Any],
+        fit_id: str | None = None,
+    ) -> tuple[Fit, bool]:
+        """Return an equal fit, or accept this one, and whether it is this one.
+
+        Of any number of equal requests at the same moment one is accepted.
+        """
+        own_id = fit_id or self.fits.new_id()
+        fit = self.equal_fit(table, parameters)
+        if fit is None:
+            fit = self.submit_fit(table, parameters, own_id, reuse=True)
+        return fit, fit.id == own_id
 
     def equal_fit(
         self, table: Table | None, parameters: Mapping[str, Any]

@@ -1,6 +1,7 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Timer
+from threading import Barrier, Timer
 
 import pytest
 
@@ -264,6 +265,61 @@ def test_a_fit_whose_model_was_deleted_is_no_equal_one(fits, models):
     fits.succeed(fits.start("f1", NOW), a_fitted_model(), later(1))
     models.delete("m1")
     assert fits.equal("sha256:a1") is None
+
+
+def test_of_many_equal_fits_at_once_one_is_added(fits):
+    barrier = Barrier(8)
+
+    def add(fit_id):
+        barrier.wait()
+        return fits.add_unless_equal(a_hashed_fit(fit_id), "sha256:a1").id
+
+    for turn in range(10):
+        with ThreadPoolExecutor(8) as pool:
+            (fit_id,) = set(pool.map(add, [f"{turn}-{n}" for n in range(8)]))
+        (fit,) = fits.with_status(FitState.QUEUED)
+        assert fit.id == fit_id
+        # What ended without a model stands in nobody's way.
+        fits.cancel(fit_id, NOW)
+
+
+def test_an_equal_fit_with_and_without_a_seed_is_added_once(fits):
+    barrier = Barrier(2)
+
+    def add(fit, wanted):
+        barrier.wait()
+        return fits.add_unless_equal(fit, wanted).id
+
+    with ThreadPoolExecutor(2) as pool:
+        named = pool.submit(add, a_hashed_fit("f1", seed=1), "sha256:a1")
+        drawn = pool.submit(add, a_hashed_fit("f2", seed=1), "sha256:a")
+        assert named.result() == drawn.result()
+
+
+def test_who_wants_to_be_told_of_the_end_gets_a_fit_that_is_over_or_a_new_one(fits):
+    fits.add(a_hashed_fit("f1"))
+    second = fits.add_unless_equal(a_hashed_fit("f2"), "sha256:a1", must_be_over=True)
+    assert second.id == "f2"
+    fits.succeed(fits.start("f2", NOW), a_fitted_model(), later(1))
+    third = fits.add_unless_equal(a_hashed_fit("f3"), "sha256:a1", must_be_over=True)
+    assert third.id == "f2"
+
+
+@pytest.mark.parametrize("end", ["fail", "cancel"])
+def test_an_equal_fit_that_came_to_nothing_is_replaced(fits, end):
+    fits.add(a_hashed_fit("f1"))
+    if end == "fail":
+        fits.fail(fits.start("f1", NOW), FAILURE, later(1))
+    else:
+        fits.cancel("f1", NOW)
+    assert fits.add_unless_equal(a_hashed_fit("f2"), "sha256:a1").id == "f2"
+    assert fits.equal("sha256:a").id == "f2"
+
+
+def test_a_fit_whose_id_is_taken_is_refused_though_there_is_no_equal_one(fits):
+    fits.add(a_fit("f1"))
+    with pytest.raises(IdTakenError):
+        fits.add_unless_equal(a_hashed_fit("f1"), "sha256:a1")
 
 
 def test_the_fits_that_wait_are_counted(fits):

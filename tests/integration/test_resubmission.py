@@ -45,6 +45,24 @@ def test_many_equal_requests_at_once_create_one_fit(service):
     assert fit["request"]["dataset_id"] == f"d{fit['id']}"
 
 
+def test_of_many_equal_requests_with_reuse_at_once_one_is_fitted(service):
+    rows = np.random.default_rng(5).normal(size=(2000, 3)).tolist()
+    request = {"data": rows, "n_components": 2, "reuse": True}
+
+    def listed(path):
+        return {item["id"] for item in service.get(f"{path}?limit=200").json()["items"]}
+
+    before = listed("/v1/datasets")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda _: service.post("/v1/fits", json=request), range(8))
+        )
+    assert sorted(a.status_code for a in answers) == [*[200] * 7, 202]
+    (fit_id,) = {answer.json()["id"] for answer in answers}
+    fit = service.wait_until_succeeded(fit_id)
+    assert listed("/v1/datasets") - before == {fit["request"]["dataset_id"]}
+
+
 def test_an_upload_sent_again_is_stored_once(service):
     body = BytesIO()
     np.save(body, np.random.default_rng(0).normal(size=(100_000, 8)))

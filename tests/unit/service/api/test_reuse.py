@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 
@@ -29,6 +31,35 @@ def test_an_equal_fit_is_answered_instead_of_a_new_one(client, world):
     assert again.headers["Location"] == first.headers["Location"]
     assert len(client.get("/v1/datasets").json["items"]) == 1
     assert world.queue.waiting == []
+
+
+def test_of_many_at_once_one_is_fitted_and_no_table_is_left_over(app, client, world):
+    barrier = Barrier(8)
+
+    def send(_):
+        barrier.wait()
+        return submit(app.test_client(), **REUSE)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+    assert sorted(answer.status_code for answer in answers) == [*[200] * 7, 202]
+    (fit_id,) = {answer.json["id"] for answer in answers}
+    assert world.queue.waiting == [fit_id]
+    (dataset,) = client.get("/v1/datasets").json["items"]
+    assert dataset["id"] == world.fits.get(fit_id).request.dataset_id
+
+
+def test_an_equal_fit_that_comes_between_look_and_submission_is_found(
+    client, world, monkeypatch
+):
+    """As `find_equal` finds none, and before the fit is stored, another is."""
+    first = submit(client, **REQUEST).json["id"]
+    looks = iter([None])
+    equal = world.fits.equal
+    monkeypatch.setattr(world.fits, "equal", lambda h: next(looks, equal(h)))
+    answer = submit(client, **REUSE)
+    assert (answer.status_code, answer.json["id"]) == (200, first)
+    assert len(client.get("/v1/datasets").json["items"]) == 1
 
 
 def test_a_fit_that_waits_is_reused_with_its_place(client):
