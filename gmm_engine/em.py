@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -160,10 +161,18 @@ class EmRun:
     """
 
     def __init__(
-        self, problem: Problem, start: MStep, tol: float, *, accelerate: bool = False
+        self,
+        problem: Problem,
+        start: MStep,
+        tol: float,
+        *,
+        accelerate: bool = False,
+        is_near: bool = False,
     ) -> None:
         self.problem = problem
         self.tol = tol
+        # Whether the start is the optimum of a sample so large that little can be left.
+        self.is_near = is_near
         self.log_likelihoods: list[float] = []
         self.dropped: list[Diagnostic] = []
         self.accelerator = Accelerator() if accelerate else None
@@ -193,7 +202,8 @@ class EmRun:
 
         What is to come is Aitken's estimate, which does not count once an iteration
         gains next to nothing. Two steps of EM itself decide, for where
-        extrapolation comes to rest may be a saddle, which EM would leave.
+        extrapolation comes to rest may be a saddle, which EM would leave. One is
+        enough from a start that is near already.
 
         References
         ----------
@@ -201,7 +211,8 @@ class EmRun:
         of densities from the one-parameter exponential family, section 4.
         """
         if len(self.gains) < 2:
-            return False
+            first = self.gains[0] if self.gains and self.iteration == 1 else math.inf
+            return self.is_near and first <= REMAINING_SHARE * self.tol
         previous, gain = self.gains
         # Below this the gain is rounding, whatever tol says.
         if gain <= _NOISE * abs(self.log_likelihood) / self._total:

@@ -13,46 +13,24 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.em import EmRun, Problem, as_start
-from gmm_engine.frame import Frame
-from gmm_engine.initialization import Initialization, k_means_plus_plus, start_from
+from gmm_engine.initialization import Initialization, start_from
 from gmm_engine.kernels.density import Parameters
 from gmm_engine.kernels.dispatch import compiled_kernels
-from gmm_engine.moves import split_and_merge
-from gmm_engine.sources import ArraySource
-from gmm_engine.starts import within_variances
+from gmm_engine.moves import Posterior, split_and_merge
+from gmm_engine.samples import Sample, metric_of
 from gmm_engine.types import FloatArray
 
 S = TypeVar("S")
-# Rows for each free parameter on which starts are compared, and their bounds.
-_ROWS_PER_PARAMETER = 5
-_FEWEST_ROWS, _MOST_ROWS = 1_000, 20_000
-_GROWTH = 4
-N_STARTS = 8
+T = TypeVar("T")
+N_STARTS, N_STARTS_COSTLY = 5, 3
 # A stage of more operations than this, some tenths of a second, is made shorter.
 _COSTLY = 1e10
 _SHORT, _LONG = 8, 150
-N_FINALISTS = 3
+N_FINALISTS = 2
 _FINALISTS_ITERATIONS = 10
 # Two runs with mean log-likelihoods this close found the same optimum.
 SAME_OPTIMUM = 1e-4
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """Some rows, on which starts are made or compared."""
-
-    source: ArraySource
-    points: FloatArray
-    """The rows in the frame."""
-    is_everything: bool
-
-    @property
-    def weights(self) -> FloatArray:
-        if self.source.weights is None:
-            return np.ones(len(self.points))
-        return self.source.weights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,71 +83,6 @@ class Found(NamedTuple):
         return cls(ended, max(1, int(at_best.sum())))
 
 
-def sample_sizes(n_samples: int, n_parameters: int) -> list[int]:
-    """Return on how many rows to search, one size after the other.
-
-    >>> sample_sizes(500, 50), sample_sizes(5_000, 50), sample_sizes(100_000, 50)
-    ([500], [1000, 5000], [1000, 4000, 16000])
-    """
-    size = min(max(_ROWS_PER_PARAMETER * n_parameters, _FEWEST_ROWS), _MOST_ROWS)
-    if n_samples <= 2 * size:
-        return [n_samples]
-    sizes = []
-    while size <= n_samples // 2:
-        sizes.append(size)
-        size *= _GROWTH
-    # Which of the finalists is best shows on the second sample.
-    return sizes if len(sizes) > 1 else [*sizes, n_samples]
-
-
-def draw_samples(
-    source: ArraySource, frame: Frame, sizes: Sequence[int], rng: np.random.Generator
-) -> list[Sample]:
-    """Return samples of these sizes, each part of the next."""
-    n_samples = source.n_samples
-    if sizes[0] == n_samples:
-        everything = source.take(np.arange(n_samples))
-        return [Sample(source, frame.enter(everything), True)]
-    drawn = rng.choice(n_samples, min(sizes[-1], n_samples), replace=False)
-    samples = []
-    for size in sizes:
-        chosen = np.sort(drawn[:size])
-        rows = source.take(chosen)
-        weights = None if source.weights is None else source.weights[chosen]
-        if weights is not None and not weights.any():
-            weights = None
-        part = ArraySource(rows, weights, executor=source.executor)
-        samples.append(Sample(part, frame.enter(rows), False))
-    return samples
-
-
-def metric_of(sample: Sample, structure: CovarianceStructure) -> FloatArray:
-    """Return factors (D,) that bring the features to one spread, for distances."""
-    metric = np.ones(sample.points.shape[1])
-    spread = sample.points.std(axis=0)
-    if not structure.isotropic:
-        metric[spread > 0] = 1 / spread[spread > 0]
-    return metric
-
-
-def first_within(
-    sample: Sample,
-    structure: CovarianceStructure,
-    n_components: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Return the variances within components of one start, (D,)."""
-    metric = metric_of(sample, structure)
-    labels = k_means_plus_plus(
-        sample.points * metric, sample.weights, n_components, rng
-    )
-    tiny = np.full(sample.points.shape[1], 1e-300)
-    start = start_from(
-        sample.points, sample.weights, labels, n_components, structure, tiny
-    )
-    return within_variances(start)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Search:
     """How to look for starts of one problem."""
@@ -191,47 +104,63 @@ class Search:
         first = self.samples[0]
         candidates = self._candidates(first, seed.spawn(self._n_starts))
         candidates.sort(key=lambda each: each.merit, reverse=True)
-        if first.is_everything:
-            ends = self._all_compiled(first, candidates, _LONG)
+        stage = self._stage_of_finalists
+        if stage is first:
+            finalists = candidates if first.is_everything else candidates[:1]
         else:
-            second = self.samples[1]
             finalists = candidates[:N_FINALISTS]
-            if self._operations(second, N_FINALISTS * _FINALISTS_ITERATIONS) > _COSTLY:
-                finalists = candidates[:1]
-            if len(finalists) > 1:
-                ends = self._all_compiled(second, finalists, _FINALISTS_ITERATIONS)
-            else:
-                ends = finalists
+        if len(finalists) == 1:
+            ends = [self._carried_on(stage, finalists[0])]
+        else:
+            ends = self._all_compiled(stage, finalists, self._finalists_iterations)
         ends.sort(key=lambda each: each.merit, reverse=True)
         best = ends[0]
-        if (
-            len(ends) > 1
-            and ends[1].log_likelihood < best.log_likelihood - SAME_OPTIMUM
+        if len(ends) == 1 or (
+            ends[1].log_likelihood < best.log_likelihood - SAME_OPTIMUM
         ):
-            best = self._moved(first, best)
+            best = self._moved(stage, best)
         for sample in self.samples[2:]:
             if best.end is not None:
                 best = self._climb(sample, best, self.max_iter)
         return SearchResult(best, np.array([each.log_likelihood for each in ends]))
 
     @property
+    def _stage_of_finalists(self) -> Sample:
+        """Return the second sample, or the first where that costs too much."""
+        first, *more = self.samples
+        if not more:
+            return first
+        operations = self._operations(more[0], N_FINALISTS * _FINALISTS_ITERATIONS)
+        return more[0] if operations <= _COSTLY else first
+
+    @property
+    def _finalists_iterations(self) -> int:
+        if self.samples[0].is_everything:
+            return _LONG
+        return _FINALISTS_ITERATIONS if self._is_cheap else _SHORT // 2
+
+    @property
+    def _is_cheap(self) -> bool:
+        return self._operations(self.samples[0], N_STARTS * _SHORT) < _COSTLY
+
+    @property
     def _n_starts(self) -> int:
         if self.n_components == 1:
             return 1
-        operations = self._operations(self.samples[0], N_STARTS * _SHORT)
-        return N_STARTS if operations < _COSTLY else N_STARTS // 4
+        return N_STARTS if self._is_cheap else N_STARTS_COSTLY
 
     def _operations(self, sample: Sample, n_iter: int) -> float:
         """Return about how many operations iterations on a sample take."""
-        n_rows, n_features = sample.points.shape
+        n_features = sample.source.n_features
         per_row = self.n_components * (n_features * (n_features + 4) + 20)
-        return float(n_iter * n_rows * per_row)
+        return float(n_iter * sample.n_samples * per_row)
 
     def _candidates(
         self, sample: Sample, seeds: Sequence[np.random.SeedSequence]
     ) -> list[Candidate]:
         metric = metric_of(sample, self.problem.structure)
         scaled = sample.points * metric
+        n_iter = _SHORT if self._is_cheap else _SHORT // 2
 
         def candidate(seed: np.random.SeedSequence) -> Candidate:
             rng = np.random.default_rng(seed)
@@ -247,7 +176,7 @@ class Search:
                 self.problem.floor,
             )
             fresh = Candidate(start, start, -np.inf)
-            return self._compiled(sample, fresh, _SHORT)
+            return self._compiled(sample, fresh, n_iter)
 
         return self._mapped(candidate, seeds)
 
@@ -255,19 +184,18 @@ class Search:
         """Return where compiled EM leads, or the candidate with its end given up."""
         if candidate.end is None:
             return candidate
-        source = sample.source
         run = compiled_kernels().short_run(
             candidate.end,
             self.problem.frame,
             self.problem.floor,
-            source.take(np.arange(source.n_samples)),
-            source.weights,
+            sample.rows,
+            sample.source.weights,
             min(n_iter, self.max_iter),
             self.tol / 4,
         )
         if run.parameters is None:
             return Candidate(candidate.start, None, -np.inf)
-        mean = run.log_likelihoods[-1] / source.total_weight
+        mean = run.log_likelihoods[-1] / sample.source.total_weight
         return Candidate(candidate.start, run.parameters, mean)
 
     def _all_compiled(
@@ -277,39 +205,37 @@ class Search:
             lambda each: self._compiled(sample, each, n_iter), candidates
         )
 
-    def _mapped(
-        self, function: Callable[[S], Candidate], items: Sequence[S]
-    ) -> list[Candidate]:
+    def _mapped(self, function: Callable[[S], T], items: Sequence[S]) -> list[T]:
         if self.executor is None:
             return [function(item) for item in items]
         return list(self.executor.map(function, items))
 
-    def _moved(self, first: Sample, best: Candidate) -> Candidate:
-        """Return the best after split-and-merge moves, where starts do not agree.
-
-        Moves are tried on the first sample; the most likely goes on as a finalist does.
-        """
-        if best.end is None:
-            return best
-        second = first if first.is_everything else self.samples[1]
-        if self._operations(second, N_FINALISTS * _FINALISTS_ITERATIONS) > _COSTLY:
-            return best
-        n_iter = _LONG if first.is_everything else _FINALISTS_ITERATIONS
+    def _moved(self, sample: Sample, best: Candidate) -> Candidate:
+        """Return the best after split-and-merge moves, while they gain."""
+        least_gain = SAME_OPTIMUM * sample.source.total_weight
         for _ in range(self.n_moves):
-            assert best.end is not None
-            fresh = [
-                Candidate(each, each, -np.inf) for each in split_and_merge(best.end)
-            ]
-            tried = self._all_compiled(first, fresh, _SHORT)
-            tried.sort(key=lambda each: each.merit, reverse=True)
-            ended = self._all_compiled(second, tried[:2], n_iter)
-            better = max(ended, key=lambda each: each.merit, default=best)
+            if best.end is None:
+                return best
+            posterior = Posterior.of(
+                best.end, self.problem.floor, sample.points, sample.weights
+            )
+            moved = split_and_merge(posterior, self._mapped, least_gain)
+            if moved is None:
+                return best
+            fresh = Candidate(moved, moved, -np.inf)
+            better = self._carried_on(sample, fresh)
             if better.end is None or (
                 better.log_likelihood <= best.log_likelihood + SAME_OPTIMUM
             ):
                 return best
             best = better
         return best
+
+    def _carried_on(self, sample: Sample, candidate: Candidate) -> Candidate:
+        """Return where some more iterations lead, on all threads where they cost."""
+        if self._is_cheap or candidate.end is None:
+            return self._compiled(sample, candidate, self._finalists_iterations)
+        return self._climb(sample, candidate, self._finalists_iterations)
 
     def _climb(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
         assert candidate.end is not None
@@ -319,7 +245,7 @@ class Search:
             self.problem.structure,
             self.problem.floor,
         )
-        run = EmRun(problem, as_start(candidate.end), self.tol, accelerate=True)
+        run = EmRun(problem, as_start(candidate.end), self.tol / 4, accelerate=True)
         run.advance(min(n_iter, self.max_iter), self.report)
         mean = run.statistics.log_likelihood / sample.source.total_weight
         if run.degenerate:

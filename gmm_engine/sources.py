@@ -74,7 +74,7 @@ class Source(Protocol):
         so that results do not depend on it.
         """
 
-    def take(self, indices: AnyArray) -> FloatArray:
+    def take(self, indices: AnyArray | slice) -> FloatArray:
         """Return some rows by their numbers."""
 
 
@@ -138,7 +138,7 @@ class ArraySource:
             rows.dtype == np.float64 and rows.flags.c_contiguous and rows.flags.aligned
         )
 
-    def take(self, indices: AnyArray) -> FloatArray:
+    def take(self, indices: AnyArray | slice) -> FloatArray:
         return np.ascontiguousarray(self.rows[indices], dtype=np.float64)
 
     def _block(self, start: int, stop: int) -> Block:

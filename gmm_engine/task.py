@@ -20,15 +20,14 @@ from gmm_engine.results import (
     FitStatus,
     IterationState,
 )
-from gmm_engine.search import (
-    SAME_OPTIMUM,
-    Found,
-    Search,
-    SearchResult,
+from gmm_engine.samples import (
+    NEAR_SHARE,
     draw_samples,
     first_within,
     sample_sizes,
+    shortfall,
 )
+from gmm_engine.search import SAME_OPTIMUM, Found, Search, SearchResult
 from gmm_engine.sources import ArraySource
 from gmm_engine.starts import floor_for, given_start, within_variances
 from gmm_engine.survey import Survey
@@ -87,7 +86,7 @@ class FitTask:
         rng = np.random.default_rng(first)
         k, d = n_components, self.source.n_features
         n_parameters = k + k * d + self.structure.n_parameters(k, d)
-        sizes = sample_sizes(self.source.n_samples, n_parameters)
+        sizes = sample_sizes(self.source.n_samples, n_parameters, self.tol)
         samples = draw_samples(self.source, self.seen.frame, sizes, rng)
         within = first_within(samples[0], self.structure, n_components, rng)
         problem = self._problem(self._floor(within))
@@ -100,7 +99,7 @@ class FitTask:
                 n_components,
                 self.tol,
                 self.max_iter,
-                N_MOVES if n_init > 1 or samples[0].is_everything else 0,
+                N_MOVES,
                 self.source.executor,
                 self._search_reporter(problem, number, n_init),
             )
@@ -115,6 +114,8 @@ class FitTask:
         # Few rows: once more from where it started, to show the way.
         start = best.start if is_small or best.end is None else best.end
         run = self._run(problem, as_start(start))
+        missing = shortfall(n_parameters, self.source.n_samples, sizes[-1])
+        run.is_near = len(sizes) > 2 and missing <= NEAR_SHARE * self.tol
         if is_small:
             # Few rows cost nothing: come closer to the optimum than asked for.
             run.tol *= SMALL_TOL_SHARE

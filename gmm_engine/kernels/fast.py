@@ -306,6 +306,12 @@ class Kernel:
         """Fill the responsibilities of each row, (n, K)."""
         self._evaluate(rows, _NO_FLOATS, _NO_INTS, out)
 
+    def posterior(
+        self, rows: FloatArray, densities: FloatArray, probabilities: FloatArray
+    ) -> None:
+        """Fill log densities (n,) and responsibilities (n, K) of rows."""
+        self._evaluate(rows, densities, _NO_INTS, probabilities)
+
     def _evaluate(
         self,
         rows: FloatArray,

@@ -8,10 +8,11 @@ from numpy.testing import assert_allclose
 
 from gmm_engine import COVARIANCE_TYPES, FitStatus, IterationState, fit
 from gmm_engine import task as task_module
+from gmm_engine.frame import Frame
 from gmm_engine.kernels.dispatch import compiled_kernels
-from gmm_engine.mixture import enter_frame, leave_frame
-from gmm_engine.moves import split_and_merge
-from gmm_engine.search import sample_sizes
+from gmm_engine.mixture import enter_frame
+from gmm_engine.samples import draw_samples, sample_sizes
+from gmm_engine.sources import ArraySource
 from tests.strategies import random_mixture
 
 STRUCTURES = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -117,7 +118,7 @@ def test_k_means_seeds_are_distinct_and_labels_nearest():
 
 def test_sample_sizes_grow_and_leave_most_of_the_rows():
     for n_samples in (10, 1_999, 2_001, 50_000, 10_000_000):
-        sizes = sample_sizes(n_samples, 40)
+        sizes = sample_sizes(n_samples, 40, 1e-4)
         assert sizes == sorted(sizes)
         assert sizes == [n_samples] or sizes[0] <= n_samples / 2
         assert sizes[-1] <= n_samples
@@ -146,20 +147,18 @@ def test_data_larger_than_the_sample_with_few_distinct_rows():
     assert np.isfinite(result.log_likelihoods).all()
 
 
-@STRUCTURES
-def test_a_move_merges_one_pair_and_splits_another_component(covariance_type):
-    """Two components on one cluster and one on two: one move mends that."""
-    rng = np.random.default_rng(0)
-    centers = np.array([[0.0, 0.0], [30.0, 0.0], [36.0, 0.0]])
-    X = centers[rng.integers(3, size=900)] + rng.standard_normal((900, 2))
-    labels = np.where(X[:, 0] > 15, 2, (X[:, 1] > 0).astype(int))
-    options = {"covariance_type": covariance_type, "tol": 1e-6}
-    stuck = fit(X, initial=labels, accelerate=False, **options).mixture
-    best = fit(X, 3, **options).log_likelihood
-    frame = stuck._own_frame()
-    moved = split_and_merge(enter_frame(stuck, frame))
-    reached = [
-        fit(X, initial=leave_frame(each, frame), **options).log_likelihood
-        for each in moved
-    ]
-    assert max(reached) >= best - 1e-3 * len(X)
+def test_samples_end_where_more_rows_would_add_less_than_tol():
+    assert sample_sizes(10_000_000, 40, 1e-4)[-1] == 800_000
+    assert sample_sizes(10_000_000, 40, 0.0)[-1] == 4_096_000
+
+
+def test_each_sample_is_part_of_the_next_and_reaches_all_parts_of_the_data():
+    X = np.arange(10_000.0)[:, None]
+    source, rng = ArraySource(X), np.random.default_rng(0)
+    samples = draw_samples(source, Frame(np.zeros(1), np.ones(1)), [50, 1_000], rng)
+    small, large = (sample.rows[:, 0] for sample in samples)
+    assert len(set(small)) == 50
+    assert len(set(large)) == 1_000
+    assert set(small) <= set(large)
+    # One row out of each stretch of ten.
+    assert (large // 10 == np.arange(1_000)).all()
