@@ -10,6 +10,8 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
+from service.storage.reads import QuickReads
+
 SOCKET_TIMEOUT_SECONDS = 5.0
 MAX_BLOCK_SECONDS = 5.0
 """A read that may block for longer asks again: so a dead store is noticed."""
@@ -45,6 +47,11 @@ class StoreClients:
         )
 
     @cached_property
+    def reads(self) -> QuickReads:
+        """For values that are read by themselves; with ordinary connections."""
+        return QuickReads(self.ordinary)
+
+    @cached_property
     def blocking(self) -> Redis:
         """For reads that block up to MAX_BLOCK_SECONDS; each holds a connection."""
         return Redis(
@@ -57,6 +64,7 @@ class StoreClients:
         )
 
     def close(self) -> None:
+        self.__dict__.pop("reads", None)
         for name in ("ordinary", "blocking"):
             # The instance's dictionary, so that closing makes no client.
             client = self.__dict__.pop(name, None)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from redis.exceptions import OutOfMemoryError, RedisError
 
-from service.errors import StorageFullError, StorageUnavailableError
+from service.errors import ServiceError, StorageFullError, StorageUnavailableError
 
 
 @contextmanager
@@ -16,14 +16,19 @@ def translate_redis_errors() -> Iterator[None]:
     try:
         yield
     except RedisError as error:
-        if _tells_of_a_full_store(error):
-            raise StorageFullError(
-                "The store has no room left; nothing stored is lost. Delete datasets "
-                "or models, or give the store more memory or disk, and send it again."
-            ) from error
-        raise StorageUnavailableError(
-            "The store does not answer; send the request again in a few seconds."
-        ) from error
+        raise translated(error) from error
+
+
+def translated(error: RedisError) -> ServiceError:
+    """Return the service's error for one of redis-py's."""
+    if _tells_of_a_full_store(error):
+        return StorageFullError(
+            "The store has no room left; nothing stored is lost. Delete datasets "
+            "or models, or give the store more memory or disk, and send it again."
+        )
+    return StorageUnavailableError(
+        "The store does not answer; send the request again in a few seconds."
+    )
 
 
 def _tells_of_a_full_store(error: RedisError) -> bool:

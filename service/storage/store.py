@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from redis.client import Pipeline
+from redis.exceptions import RedisError
 
 from service.storage.connection import MAX_BLOCK_SECONDS, StoreClients
-from service.storage.errors import translate_redis_errors
+from service.storage.errors import translate_redis_errors, translated
 
 Command = tuple[str | bytes | int, ...]
 StreamEntry = tuple[str, dict[bytes, bytes]]
@@ -66,9 +67,12 @@ class Store:
         self._clients = clients
         self._commit = clients.ordinary.register_script(_COMMIT)
 
-    @translate_redis_errors()
     def get(self, key: str) -> bytes | None:
-        return cast("bytes | None", self._clients.ordinary.get(key))
+        # No decorator: it would take a third of the time of this most frequent read.
+        try:
+            return self._clients.reads.get(key)
+        except RedisError as error:
+            raise translated(error) from error
 
     @translate_redis_errors()
     def get_all(self, keys: Sequence[str]) -> list[bytes | None]:
