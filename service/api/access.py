@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, g
 
+from service.api.current import current_notes, current_request
 from service.api.foreign_pages import is_loopback, refuse_foreign_pages
 from service.domain.api_keys import ANYBODY, Client, Scope
 from service.errors import (
@@ -102,28 +103,30 @@ def register_access(app: Flask, access: Access) -> None:
 
     @app.before_request
     def check() -> None:
+        request = current_request()
         operation = operation_of(request)
         # OPTIONS tells what is in the contract; what matches no path is not there.
         if operation in UNGUARDED or request.method == "OPTIONS":
             return
         scope = None if operation is None else scope_of(operation)
         if scope is None:
-            _count_address(access)
+            _count_address(access, request)
             return
         try:
-            client = _client(access)
+            client = _client(access, request)
             if client.key_id is None:
                 refuse_foreign_pages(request, access.cors_origins, access.any_host)
-                _count_address(access)
+                _count_address(access, request)
             else:
                 structlog.contextvars.bind_contextvars(key_id=client.key_id)
+                g.key_id = client.key_id
                 _count(access, f"key {client.key_id}")
         except StorageUnavailableError:
             # What shows that the store is away must not need it: who was let in last
             # still is, with the same key.
-            if operation != _METRICS or _digest() not in scrapers:
+            if operation != _METRICS or _digest(request) not in scrapers:
                 raise
-            client = scrapers[_digest()]
+            client = scrapers[_digest(request)]
             if client.key_id is None:
                 refuse_foreign_pages(request, access.cors_origins, access.any_host)
         if not client.may(scope):
@@ -131,12 +134,12 @@ def register_access(app: Flask, access: Access) -> None:
         if operation == _METRICS:
             if len(scrapers) >= _MAX_SCRAPERS:
                 scrapers.clear()
-            scrapers[_digest()] = client
+            scrapers[_digest(request)] = client
         g.client = client
 
     @app.after_request
     def tell_limit(response: Response) -> Response:
-        allowance: Allowance | None = g.get("allowance")
+        allowance: Allowance | None = current_notes().get("allowance")
         if allowance is not None:
             policy = f'"{_POLICY}";q={allowance.limit};w={WINDOW_SECONDS}'
             left = f"r={allowance.remaining};t={round(allowance.reset_seconds)}"
@@ -151,22 +154,22 @@ def operation_of(request: Request) -> str | None:
     return None if endpoint is None else endpoint.rpartition(".")[2]
 
 
-def _client(access: Access) -> Client:
+def _client(access: Access, request: Request) -> Client:
     try:
-        return access.admit(_key())
+        return access.admit(_key(request))
     except NotAuthenticatedError:
         _count(access, f"address {_network_of(request.remote_addr or '')}")
         raise
 
 
-def _digest() -> bytes:
+def _digest(request: Request) -> bytes:
     """What stands for the key that came, or for none; a secret is not kept."""
     return hashlib.sha256(request.headers.get("Authorization", "").encode()).digest()
 
 
-def _key() -> str | None:
+def _key(request: Request) -> str | None:
     """The key that came; not its place in the query, which ends in logs."""
-    header = request.headers.get("Authorization")
+    header = request.environ.get("HTTP_AUTHORIZATION")
     if header is None:
         return None
     found = _BEARER.fullmatch(header)
@@ -178,7 +181,7 @@ def _key() -> str | None:
     return found[1]
 
 
-def _count_address(access: Access) -> None:
+def _count_address(access: Access, request: Request) -> None:
     """Count a request without a key; this machine's own are its user's business."""
     address = request.remote_addr or ""
     if not is_loopback(address):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
-from flask import Flask
+from flask import Flask, Request, Response
+from flask.sessions import NullSession, SessionInterface
 from prometheus_client import CollectorRegistry
 
 from service.api.access import Access, register_access
@@ -32,6 +34,50 @@ from service.ports import CensusTaker, Readiness
 from service.use_cases.services import Services
 
 
+class _NoSessions(SessionInterface):
+    """No request has a session: nothing to look for in cookies, nothing to keep."""
+
+    def __init__(self) -> None:
+        self._none = NullSession()
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return self._none
+
+
+class _App(Flask):
+    """Flask without what nothing here needs, and what it would look for each time.
+
+    That is async functions, sessions, and hooks of single blueprints.
+    """
+
+    session_interface = _NoSessions()
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        return func
+
+    def preprocess_request(self) -> Any:
+        for hook in self.before_request_funcs.get(None, ()):
+            answer = hook()
+            if answer is not None:
+                return answer
+        return None
+
+    def process_response(self, response: Response) -> Response:
+        for hook in reversed(self.after_request_funcs.get(None, ())):
+            # None is async.
+            response = cast("Response", hook(response))
+        return response
+
+    def has_hooks_of_blueprints(self) -> bool:
+        """Whether there are hooks that would not be called."""
+        hooks = (
+            self.before_request_funcs,
+            self.after_request_funcs,
+            self.url_value_preprocessors,
+        )
+        return any(name is not None for each in hooks for name in each)
+
+
 def create_app(
     services: Callable[[], Services],
     readiness: Readiness,
@@ -44,7 +90,7 @@ def create_app(
     Without a census the metrics are those of requests alone.
     """
     options, access = options or ApiOptions(), access or Access()
-    app = Flask("service.api", static_folder=None)
+    app = _App("service.api", static_folder=None)
     app.json = OrjsonProvider(app)
     # A redirect would be an HTML page; such a path is simply not there.
     app.url_map.merge_slashes = False
@@ -79,6 +125,7 @@ def create_app(
     ):
         api.register_blueprint(blueprint)
     app.register_blueprint(site_blueprint())
+    assert not app.has_hooks_of_blueprints()
     return app
 
 

@@ -12,6 +12,7 @@ import flask_smorest  # type: ignore[import-untyped]  # it has no type hints
 from flask import Response, request
 from flask_smorest.utils import deepupdate  # type: ignore[import-untyped]
 from marshmallow import Schema
+from werkzeug.utils import get_content_type
 
 from service.api.negotiation import negotiate
 from service.api.openapi import PROBLEM_RESPONSES, binary, query_parameters
@@ -27,6 +28,10 @@ AnySchema = Schema | type[Schema] | dict[str, Any]
 
 _READS_QUERY = "_reads_query"
 """Mark of a view whose arguments are parsed: the parser refuses what is unknown."""
+
+_CONTENT_TYPES = {
+    media_type: get_content_type(media_type, "utf-8") for media_type in WRITABLE
+}
 
 # Below this a result is sent in one piece, with its length.
 _MAX_UNSTREAMED_BYTES = 2**20
@@ -134,7 +139,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
             def parsed(*args: Any, **kwargs: Any) -> Any:
-                arguments = self.ARGUMENTS_PARSER.parse(schema, location="upload")
+                arguments = self.ARGUMENTS_PARSER.parse_upload(schema)
                 return view(*args, arguments, **kwargs)
 
             documented = self.doc(
@@ -207,4 +212,5 @@ def _array_answer(result: ArrayResult, media_type: str) -> Response:
     pieces = write(result, media_type)
     size_bytes = sum(array.nbytes for array in result.arrays.values())
     body = b"".join(pieces) if size_bytes <= _MAX_UNSTREAMED_BYTES else pieces
-    return Response(body, mimetype=media_type, headers={"Vary": "Accept"})
+    headers = {"Content-Type": _CONTENT_TYPES[media_type], "Vary": "Accept"}
+    return Response(body, headers=headers)

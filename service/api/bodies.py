@@ -61,6 +61,11 @@ def open_body(
 
 def read_json_body(request: Request, options: ApiOptions) -> bytes:
     """Return a whole JSON body; its bound is lower than that of tables."""
+    length = request.content_length
+    least = min(_CHUNK_BYTES, options.max_json_bytes, options.max_body_bytes)
+    is_encoded = "HTTP_CONTENT_ENCODING" in request.environ
+    if length is not None and length <= least and not is_encoded:
+        return _read_small(request.stream, length)
     body = open_body(request, options, _MEMORY_PER_JSON_BYTE).read(
         options.max_json_bytes + 1
     )
@@ -69,6 +74,19 @@ def read_json_body(request: Request, options: ApiOptions) -> bytes:
             f"A JSON body may have {options.max_json_bytes} bytes; send a larger table "
             "as application/x-npy or application/vnd.apache.parquet."
         )
+    return body
+
+
+def _read_small(stream: _Readable, length: int) -> bytes:
+    """Return a body of so many bytes; the streams would cost more than its parsing."""
+    body = b""
+    while missing := length - len(body):
+        chunk = _read(stream, missing, _broken_transfer)
+        take_body_memory(len(chunk) * _MEMORY_PER_JSON_BYTE)
+        if not chunk:
+            # gunicorn ends the stream like this when the client goes away.
+            raise _broken_transfer(EOFError())
+        body += chunk
     return body
 
 
@@ -116,19 +134,9 @@ class _BoundedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        try:
-            # One byte more than allowed, to tell "just fits" from "too large".
-            chunk = self._source.read(min(len(buffer), self._left + 1))
-        except ServiceError:
-            raise
-        except TimeoutError as error:
-            raise TooSlowError(
-                "The body came too slowly, or stopped coming; send it again, "
-                "compressed if the line is slow."
-            ) from error
-        except Exception as error:
-            # What a server raises for broken framing has no common base class.
-            raise self._broken(error) from error
+        # One byte more than allowed, to tell "just fits" from "too large".
+        most = min(len(buffer), self._left + 1)
+        chunk = _read(self._source, most, self._broken)
         if len(chunk) > self._left:
             raise self._too_large(self._limit)
         self._left -= len(chunk)
@@ -139,6 +147,23 @@ class _BoundedStream(io.RawIOBase):
             raise self._broken(EOFError())
         buffer[: len(chunk)] = chunk
         return len(chunk)
+
+
+def _read(
+    source: _Readable, size: int, broken: Callable[[Exception], ServiceError]
+) -> bytes:
+    try:
+        return source.read(size)
+    except ServiceError:
+        raise
+    except TimeoutError as error:
+        raise TooSlowError(
+            "The body came too slowly, or stopped coming; send it again, compressed "
+            "if the line is slow."
+        ) from error
+    except Exception as error:
+        # What a server raises for broken framing has no common base class.
+        raise broken(error) from error
 
 
 def _too_large(limit: int) -> ServiceError:

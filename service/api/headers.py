@@ -2,29 +2,74 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, request
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
+
+from flask import Flask, Response
+from werkzeug.wsgi import ClosingIterator
+
+from service.api.current import current_request
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _NOTHING_LOADED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
+# They forbid a browser to guess, frame, load or keep what was not meant so.
+_SECURITY = {
+    name.lower(): (name, value)
+    for name, value in (
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+        ("X-Frame-Options", "DENY"),
+        ("Content-Security-Policy", _NOTHING_LOADED),
+        ("Cache-Control", "no-store"),
+    )
+}
+
+
+# Werkzeug corrects these before they are sent.
+_CORRECTED = frozenset({"location", "content-location", "content-length"})
+
+
+class SecuredResponse(Response):
+    """An answer that has the headers of every answer, unless it has others.
+
+    They are added as it is sent: to set six headers in an answer takes as long as all
+    the rest of making it.
+    """
+
+    def get_wsgi_response(
+        self, environ: WSGIEnvironment
+    ) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        given = {name.lower() for name, _ in self.headers}
+        is_plain = self.status_code == 200 and environ["REQUEST_METHOD"] != "HEAD"
+        if is_plain and given.isdisjoint(_CORRECTED) and self._is_in_one_piece():
+            sent = self._as_it_is()
+        else:
+            sent = super().get_wsgi_response(environ)
+        missing = [each for name, each in _SECURITY.items() if name not in given]
+        return sent[0], sent[1], sent[2] + missing
+
+    def _is_in_one_piece(self) -> bool:
+        pieces = self.response
+        return type(pieces) is list and len(pieces) == 1 and type(pieces[0]) is bytes
+
+    def _as_it_is(self) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """What werkzeug would make of it, without looking for what to correct."""
+        pieces = cast("list[bytes]", self.response)
+        headers = [*self.headers, ("Content-Length", str(len(pieces[0])))]
+        return ClosingIterator(pieces, self.close), self.status, headers
 
 
 def register_security_headers(app: Flask) -> None:
-    """Forbid a browser to guess, frame, load or keep what was not meant so."""
-
-    @app.after_request
-    def secure(response: Response) -> Response:
-        headers = response.headers
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Referrer-Policy"] = "no-referrer"
-        headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        headers.setdefault("X-Frame-Options", "DENY")
-        headers.setdefault("Content-Security-Policy", _NOTHING_LOADED)
-        headers.setdefault("Cache-Control", "no-store")
-        return response
+    """Let every answer of the app be a SecuredResponse."""
+    app.response_class = SecuredResponse
 
     @app.after_request
     def answer_options(response: Response) -> Response:
         """Flask's own answer to OPTIONS is an empty HTML page."""
-        if request.method == "OPTIONS" and response.status_code == 200:
+        if current_request().method == "OPTIONS" and response.status_code == 200:
             response.status_code = 204
             response.headers.remove("Content-Type")
         return response

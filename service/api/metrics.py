@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -19,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service.api.blueprint import Blueprint
+from service.api.current import current_notes, current_request
 from service.api.options import ApiOptions
 from service.errors import ServiceError
 from service.ports import CensusTaker
@@ -62,28 +63,41 @@ class RequestMetrics:
             "Requests being answered, streams until their first byte.",
             registry=registry,
         )
+        self._found: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def register(self, app: Flask) -> None:
         @app.before_request
         def begin() -> None:
-            g.metrics_started = time.perf_counter()
+            current_notes().metrics_started = time.perf_counter()
             self._in_flight.inc()
 
         @app.after_request
         def count(response: Response) -> Response:
+            request = current_request()
             # Only known words become labels: a client must not make new ones.
             route = request.url_rule.rule if request.url_rule else "unmatched"
             method = request.method if request.method in _METHODS else "other"
-            self._requests.labels(route, method, str(response.status_code)).inc()
-            seconds = time.perf_counter() - g.metrics_started
-            self._seconds.labels(route, method).observe(seconds)
+            requests, seconds = self._of(route, method, response.status_code)
+            requests.inc()
+            seconds.observe(time.perf_counter() - current_notes().metrics_started)
             return response
 
         @app.teardown_request
         def end(error: BaseException | None) -> None:
             # Once only: a test client may tear a request down twice.
-            if g.pop("metrics_started", None) is not None:
+            if current_notes().pop("metrics_started", None) is not None:
                 self._in_flight.dec()
+
+    def _of(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        """The two metrics with these labels: to find them takes a lock and a while."""
+        labels = (route, method, status)
+        found = self._found.get(labels)
+        if found is None:
+            found = self._found[labels] = (
+                self._requests.labels(route, method, str(status)),
+                self._seconds.labels(route, method),
+            )
+        return found
 
 
 class CensusMetrics(Collector):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import request
 from werkzeug.datastructures import MIMEAccept
 
+from service.api.current import current_request
 from service.errors import NotAcceptableError
 
 
@@ -16,9 +16,14 @@ def negotiate(writable: Sequence[str]) -> str:
     The most specific range of Accept decides about a type (RFC 9110, 12.5.1), so
     `application/json;q=0, */*` is everything but JSON.
     """
-    accepted = request.accept_mimetypes
-    if not request.headers.get("Accept", "").strip():
+    request = current_request()
+    header = request.environ.get("HTTP_ACCEPT", "").strip()
+    # What nearly all clients send is not worth a parser.
+    if header in ("", "*/*"):
         return writable[0]
+    if header in writable:
+        return str(header)
+    accepted = request.accept_mimetypes
     best = max(writable, key=lambda media_type: _quality(accepted, media_type))
     if _quality(accepted, best) <= 0:
         raise NotAcceptableError(
