@@ -187,7 +187,10 @@ class Settings:
     )
     max_renderings: int = _setting(2, "Pictures drawn at a time.", _at_least(1))
     fit_time_limit_seconds: float = _setting(
-        3600.0, "Longest time of one attempt of a fit; 0: no limit.", _at_least(0)
+        3600.0,
+        "Longest time of one attempt of a fit, but for waiting for the store; "
+        "0: no limit.",
+        _at_least(0),
     )
     fit_memory_limit_bytes: int = _setting(
         0,

@@ -8,6 +8,7 @@ from service.commands.stores import store_url
 from service.settings import Settings
 from service.storage.connection import StoreClients
 from service.worker.horse import Harness, Limits
+from service.worker.notes import StopNotes
 from service.worker.recovery import Records
 from service.worker.worker import FitWorker
 
@@ -27,5 +28,6 @@ def run(settings: Settings) -> None:
             StoreClients(url).blocking,
             Records(wiring.tenants, wiring.fits_for, utc_now),
             Harness(wiring.runner_for, limits),
+            StopNotes(settings.state_dir / "handed-back"),
         )
         worker.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -23,6 +24,8 @@ class Patience:
     monotonic: Callable[[], float] = time.monotonic
     pause: Callable[[float], object] = time.sleep
     """May raise, to end the waiting."""
+    waiting: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Around the time from a try without an answer to the one that has one."""
 
     def insist(self, ask: Callable[[], Answer]) -> Answer:
         """Ask until the store answers; after all patience its last error is raised.
@@ -30,12 +33,21 @@ class Patience:
         What a failed try asked for may have happened: only its answer is lost.
         """
         deadline = self.monotonic() + self.seconds
+        try:
+            return ask()
+        except (StorageUnavailableError, StorageFullError):
+            if self.monotonic() + _FIRST_DELAY_SECONDS > deadline:
+                raise
+        with self.waiting():
+            return self._ask_again(ask, deadline)
+
+    def _ask_again(self, ask: Callable[[], Answer], deadline: float) -> Answer:
         delay = _FIRST_DELAY_SECONDS
         while True:
+            self.pause(delay)
             try:
                 return ask()
             except (StorageUnavailableError, StorageFullError):
+                delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
                 if self.monotonic() + delay > deadline:
                     raise
-            self.pause(delay)
-            delay = min(2 * delay, _LONGEST_DELAY_SECONDS)

@@ -3,5 +3,6 @@
 queue     puts fits into RQ and takes them out again
 worker    the parent process: takes a job, forks a work-horse, watches it
 horse     the work-horse: computes one attempt of one fit, within its limits
+notes     what a worker that stops leaves on its machine, should the store be away
 recovery  finds what dead workers left, and rebuilds the queue from the records
 """

@@ -24,6 +24,7 @@ from service.errors import (
     WorkerDiedError,
 )
 from service.ports import Clock, FitRepository
+from service.worker.notes import StopNotes
 from service.worker.queue import MAX_DEATHS, enqueue
 
 _LOCK_SECONDS = 3
@@ -62,6 +63,7 @@ class Recovery:
 
     queue: Queue
     records: Records
+    notes: StopNotes
     trust_silence_from: float = 0.0
     """Monotonic time before which a worker that is not heard of may be alive."""
     _suspects: set[str] = field(default_factory=set)
@@ -85,17 +87,34 @@ class Recovery:
             connection.delete(lock)
 
     def _give_up_on_the_dead(self, connection: Redis) -> None:
-        """Let jobs expire at once whose worker is known to be gone.
+        """Let jobs expire at once whose worker is known to be gone: as its deaths.
 
         Only those of this machine can be known; the others expire with their heartbeat.
         """
         registry = self.queue.started_job_registry
         for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
             worker = self._worker_of(connection, job_id, execution_id)
-            if worker is not None and processes.is_gone(worker):
+            if worker is None or not processes.is_gone(worker):
+                continue
+            execution = f"{job_id}:{execution_id}"
+            if self.notes.take(execution):
+                log.info("fit handed back by a worker that stopped", fit_id=job_id)
+                self._hand_back(job_id, execution_id)
+            else:
                 log.warning("worker is gone", fit_id=job_id)
-                execution = f"{job_id}:{execution_id}"
                 connection.zadd(registry.key, {execution: 0}, xx=True)
+
+    def _hand_back(self, job_id: str, execution_id: str) -> None:
+        """Do what the worker would have done, had the store been there."""
+        connection = self.queue.connection
+        try:
+            job = Job.fetch(job_id, connection, self.queue.serializer)
+        except NoSuchJobError:
+            return
+        with connection.pipeline() as pipeline:
+            Execution(execution_id, job_id, connection).delete(job, pipeline)
+            self.queue._enqueue_job(job, pipeline, at_front=True)
+            pipeline.execute()
 
     def _worker_of(
         self, connection: Redis, job_id: str, execution_id: str

@@ -40,6 +40,7 @@ from service.errors import (
 )
 from service.worker import horse
 from service.worker.horse import EXIT_HAND_BACK, STOP_SIGNALS, Harness
+from service.worker.notes import StopNotes
 from service.worker.queue import MAX_DEATHS, forget, rq_queue
 from service.worker.recovery import Records, Recovery
 
@@ -53,6 +54,8 @@ STOP_SECONDS = 7.0
 """From the signal to the end of this process, whatever the store does."""
 _HAND_BACK_SECONDS = 2.0
 """What a work-horse may take for its last checkpoint."""
+_SETTLE_SECONDS = 5.0
+"""From the signal to the last try to give the fit back."""
 _GRACE_SECONDS = 5
 """What a work-horse may take longer before it is killed: it ends itself in time."""
 _LATE_SECONDS = 2.0
@@ -71,7 +74,9 @@ class FitWorker(Worker):
     that is.
     """
 
-    def __init__(self, connection: Redis, records: Records, harness: Harness) -> None:
+    def __init__(
+        self, connection: Redis, records: Records, harness: Harness, notes: StopNotes
+    ) -> None:
         super().__init__(
             [rq_queue(connection)],
             name=processes.process_name() or uuid.uuid4().hex,
@@ -82,12 +87,16 @@ class FitWorker(Worker):
         self._queue = self.queues[0]
         self._records = records
         self._harness = harness
-        self._recovery = Recovery(self._queue, records)
+        self._notes = notes
+        self._recovery = Recovery(self._queue, records, notes)
         self._own_kill = False
         """Whether the work-horse was killed by us, not by what it computes."""
+        self._has_died = False
+        """Whether the work-horse was killed by what it computes, or by others."""
         self._may_stop = True
         """Whether a signal may end what we do now."""
-        self._stop_due = 0.0
+        self._stopped_at = 0.0
+        """When that signal came."""
 
     @property
     def connection_timeout(self) -> int:
@@ -110,6 +119,7 @@ class FitWorker(Worker):
                     self.execute_job(job, self._queue)
         except StopRequested:
             log.info("worker stops", worker=self.name)
+            self._note_stop()
         finally:
             self._may_stop = False
             self._leave()
@@ -183,6 +193,7 @@ class FitWorker(Worker):
         self.fork_work_horse(job, queue)
         status, rusage = self._watch(job)
         how = None if self._own_kill else _how_it_died(status, rusage)
+        self._has_died = how is not None
         self._insist(lambda: self._settle(job, n_retries, status, how))
 
     def _begin(self, job: Job) -> bool:
@@ -208,7 +219,7 @@ class FitWorker(Worker):
         job.prepare_for_execution(self.name, pipeline)
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        self._own_kill = False
+        self._own_kill = self._has_died = False
         # A signal must find either our handlers or the work-horse's.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
@@ -237,12 +248,17 @@ class FitWorker(Worker):
     def _watch(self, job: Job) -> tuple[int, struct_rusage]:
         """Wait for the work-horse's end, and keep the job ours until then."""
         began = beat_at = time.monotonic()
+        excused = 0.0
         while not self._horse_ends_within_a_second():
             seconds = time.monotonic() - began
-            if self._stop_requested and time.monotonic() > self._stop_due:
+            hand_back_due = self._stopped_at + _HAND_BACK_SECONDS
+            if self._stop_requested and time.monotonic() > hand_back_due:
                 self.kill_horse()
             if time.monotonic() - beat_at >= INTERVAL_SECONDS:
-                self._beat(job, seconds)
+                if not self._beat(job, seconds - excused):
+                    # The work-horse's clock stood still as well; twice, for it asks
+                    # less and less often, and hears later that the store is back.
+                    excused += 2 * (time.monotonic() - beat_at)
                 beat_at = time.monotonic()
         _, status, rusage = os.wait4(self.horse_pid, 0)
         self._horse_pid = 0
@@ -257,17 +273,22 @@ class FitWorker(Worker):
             return False
         return True
 
-    def _beat(self, job: Job, seconds: float) -> None:
-        """Tell that the job is ours still; the work-horse does not need the store."""
-        began = time.monotonic()
+    def _beat(self, job: Job, seconds: float) -> bool:
+        """Tell that the job is ours still; the work-horse does not need the store.
+
+        `seconds`: how long it was at work. Returns whether the store took note.
+        """
+        began, is_noted = time.monotonic(), False
         try:
             self._end_if_useless(job, seconds)
             self.maintain_heartbeats(job)
+            is_noted = True
         except (RedisError, ServiceError) as error:
             log.debug("no heartbeat", fit_id=job.id, error=str(error))
             self._distrust_silence()
         if time.monotonic() - began > _LATE_SECONDS:
             self._distrust_silence()
+        return is_noted
 
     def get_heartbeat_ttl(self, job: Job) -> int:
         return HEARTBEAT_SECONDS
@@ -334,15 +355,24 @@ class FitWorker(Worker):
         if self._stop_requested:
             return
         self._stop_requested = True
-        self._stop_due = time.monotonic() + _HAND_BACK_SECONDS
+        self._stopped_at = time.monotonic()
         # A work-horse dies with us.
-        last_resort = Timer(STOP_SECONDS, os._exit, [0])
+        last_resort = Timer(STOP_SECONDS, self._end_at_once)
         last_resort.daemon = True
         last_resort.start()
         if self.horse_pid:
             self._tell_horse_to_stop()
         elif self._may_stop:
             raise StopRequested
+
+    def _end_at_once(self) -> None:
+        self._note_stop()
+        os._exit(0)
+
+    def _note_stop(self) -> None:
+        """Leave word for who finds our fit, if we could not give it back."""
+        if self.execution is not None and not self._has_died:
+            self._notes.leave(self.execution.composite_key)
 
     def _tell_horse_to_stop(self) -> None:
         self.kill_horse(signal.SIGTERM)
@@ -355,13 +385,18 @@ class FitWorker(Worker):
         time.sleep(_LONGEST_DELAY_SECONDS)
 
     def _insist(self, ask: Callable[[], Answer]) -> Answer:
-        """Ask until the store answers; StopRequested when it does not and we stop."""
+        """Ask until the store answers; StopRequested when it does not and we stop.
+
+        With a fit to give back it is given a few seconds to come back.
+        """
         delay, away_since = _FIRST_DELAY_SECONDS, None
         while True:
             try:
                 answer = ask()
             except (RedisError, StorageUnavailableError, StorageFullError) as error:
-                if self._stop_requested:
+                patience = 0.0 if self.execution is None else _SETTLE_SECONDS
+                give_up_at = self._stopped_at + patience
+                if self._stop_requested and time.monotonic() >= give_up_at:
                     raise StopRequested from error
                 if away_since is None:
                     away_since = time.monotonic()

@@ -75,6 +75,8 @@ class Town:
     folder: Path
     ports: Sequence[int]
     n_workers: int
+    settings: dict[str, str] = field(default_factory=dict)
+    """Of all processes."""
     store: Resident = field(init=False)
     apis: list[Resident] = field(init=False)
     workers: list[Resident] = field(init=False)
@@ -167,6 +169,8 @@ class Town:
             "PYTHONPATH": path,
             "GMM_REDIS_URL": self.url,
             "GMM_RATE_LIMIT": "0",
+            "GMM_STATE_DIR": f"{self.folder}/state",
+            **self.settings,
             **settings,
         }
         log = self.folder / f"{name.replace(' ', '-')}.log"
@@ -174,8 +178,10 @@ class Town:
 
 
 @contextmanager
-def running_town(folder: Path, n_apis: int, n_workers: int) -> Iterator[Town]:
-    town = Town(folder, [_free_port() for _ in range(n_apis)], n_workers)
+def running_town(
+    folder: Path, n_apis: int, n_workers: int, **settings: str
+) -> Iterator[Town]:
+    town = Town(folder, [_free_port() for _ in range(n_apis)], n_workers, settings)
     try:
         town.open()
         yield town

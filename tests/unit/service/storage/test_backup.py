@@ -31,6 +31,7 @@ from service.storage.connection import StoreClients
 from service.storage.datasets import RedisDatasetRepository
 from service.storage.fits import RedisFitRepository
 from service.storage.keys import MIGRATION_LOCK, SCHEMA_VERSION
+from service.worker.notes import StopNotes
 from service.worker.queue import rq_queue
 from service.worker.recovery import Records, Recovery
 from tests.conftest import emptied
@@ -356,7 +357,7 @@ def test_fits_that_had_not_ended_are_queued_again_by_a_worker(filled, path):
         lambda tenant: RedisFitRepository(filled, tenant),
         lambda: NOW,
     )
-    Recovery(queue, records).run()
+    Recovery(queue, records, StopNotes(path.parent / "notes")).run()
     assert set(queue.job_ids) == {"f-queued", "f-running"}
 
 

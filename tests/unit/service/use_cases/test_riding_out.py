@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 
@@ -145,4 +146,28 @@ def test_other_errors_are_not_waited_for():
     waited: list[float] = []
     with pytest.raises(CorruptValueError):
         patient(60.0, waited).insist(failing(None, 1, CorruptValueError("damaged")))
+    assert waited == []
+
+
+def test_only_the_time_without_an_answer_is_waiting():
+    seen: list[str] = []
+
+    @contextmanager
+    def waiting():
+        seen.append("waits")
+        yield
+        seen.append("goes on")
+
+    patience = replace(patient(), waiting=waiting)
+    patience.insist(lambda: seen.append("asked"))
+    assert seen == ["asked"]
+    ask = failing(lambda: seen.append("asked"), 3, StorageUnavailableError("away"))
+    patience.insist(ask)
+    assert seen == ["asked", "waits", "asked", "goes on"]
+
+
+def test_without_patience_nobody_waits():
+    waited: list[float] = []
+    with pytest.raises(StorageUnavailableError):
+        patient(0.0, waited).insist(failing(None, 1, StorageUnavailableError("away")))
     assert waited == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from service.worker.notes import StopNotes
 from service.worker.queue import RqFitQueue, rq_queue
 from service.worker.recovery import Records, Recovery
 from tests.fakes import InMemoryFitRepository
@@ -30,5 +31,11 @@ def fits():
 
 
 @pytest.fixture
-def recovery(jobs, fits):
-    return Recovery(jobs, Records(lambda: ["acme"], lambda _: fits, lambda: NOW))
+def notes(tmp_path):
+    return StopNotes(tmp_path / "notes")
+
+
+@pytest.fixture
+def recovery(jobs, fits, notes):
+    records = Records(lambda: ["acme"], lambda _: fits, lambda: NOW)
+    return Recovery(jobs, records, notes)

@@ -15,6 +15,7 @@ from rq.serializers import JSONSerializer
 
 from service import processes
 from service.domain.fits import FitState
+from service.worker.queue import MAX_DEATHS
 from tests.records import a_fit, later
 
 
@@ -194,3 +195,27 @@ def test_after_the_store_was_away_silence_proves_nothing(recovery, fits, jobs, q
     recovery.trust_silence_from = math.inf
     recovery.run()
     assert jobs.job_ids == []
+
+
+def test_a_fit_handed_back_to_an_absent_store_has_not_died(
+    recovery, fits, jobs, queue, notes, dead_worker
+):
+    fits.add(a_fit())
+    queue.enqueue("f1")
+    for attempt in range(1, 6):
+        job = begin(jobs, dead_worker)
+        fits.start("f1", later(attempt))
+        started = jobs.started_job_registry
+        ((_, execution_id),) = started.get_job_and_execution_ids(cleanup=False)
+        notes.leave(f"{job.id}:{execution_id}")
+        recovery.run()
+        assert jobs.job_ids == ["f1"]
+        assert started.get_job_ids(cleanup=False) == []
+    job = Job.fetch("f1", jobs.connection, JSONSerializer)
+    assert job.retries_left == MAX_DEATHS - 1
+    assert list(notes.folder.iterdir()) == []
+    # Without a note it is a death again.
+    begin(jobs, dead_worker)
+    recovery.run()
+    job.refresh()
+    assert job.retries_left == MAX_DEATHS - 2

@@ -1,0 +1,49 @@
+"""What a worker that stops leaves on its machine while the store cannot be told.
+
+Who finds a dead worker's job takes its silence for a death: a fit may have killed the
+whole container. That it was an orderly stop only that worker knows.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+_FORGOTTEN_SECONDS = 86_400.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StopNotes:
+    """Empty files in a folder, named after the executions that were handed back.
+
+    They are found by workers of this machine that use the same folder. Where it
+    cannot be written there are none, and an orderly stop may count as a death.
+    """
+
+    folder: Path
+
+    def leave(self, execution: str) -> None:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._forget_old()
+            (self.folder / execution).touch()
+        except OSError as error:
+            log.info("stop not noted", execution=execution, reason=error.strerror)
+
+    def take(self, execution: str) -> bool:
+        """Whether there is a note; it is there no longer."""
+        try:
+            (self.folder / execution).unlink()
+        except OSError:
+            return False
+        return True
+
+    def _forget_old(self) -> None:
+        for note in self.folder.iterdir():
+            if note.stat().st_mtime < time.time() - _FORGOTTEN_SECONDS:
+                note.unlink(missing_ok=True)
