@@ -121,13 +121,24 @@ def worker() -> None:
     worker.run(_settings())
 
 
-@main.command()
+@main.group(invoke_without_command=True)
 @_parent_option
-def webhooks() -> None:
+@click.pass_context
+def webhooks(context: click.Context) -> None:
     """Tell the URLs given with fits that they ended."""
+    if context.invoked_subcommand is None:
+        from service.commands import webhooks
+
+        webhooks.run(_settings())
+
+
+@webhooks.command("secret")
+@click.argument("tenant", default="default")
+def show_webhook_secret(tenant: str) -> None:
+    """Print the secret that a tenant's receivers verify with."""
     from service.commands import webhooks
 
-    webhooks.run(_settings())
+    webhooks.show_secret(_settings(), tenant)
 
 
 @main.command()

@@ -96,6 +96,11 @@ def parse_secrets(text: str) -> tuple[bytes, ...]:
     return tuple(_parse_secret(secret.strip()) for secret in text.split(","))
 
 
+def format_secret(key: bytes) -> str:
+    """A key as `parse_secrets` reads it, and receivers' libraries do."""
+    return _SECRET_PREFIX + base64.b64encode(key).decode()
+
+
 def _parse_secret(secret: str) -> bytes:
     try:
         key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)

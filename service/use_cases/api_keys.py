@@ -45,11 +45,7 @@ class ApiKeyService:
         From the first key on, keys are required.
         """
         now = self.clock()
-        if not re.fullmatch(TENANT_PATTERN, tenant):
-            raise InvalidRequestError(
-                f"The tenant is {tenant[:70]!r}; give 1 to 63 lower-case letters, "
-                "digits and hyphens, not starting with a hyphen."
-            )
+        require_tenant(tenant)
         if expires_at is not None and expires_at <= now:
             raise InvalidRequestError("The key would have expired; give a later time.")
         key = new_key(self.random_letters)
@@ -112,3 +108,12 @@ class Gatekeeper:
             return True
         self._off_until = self.monotonic() + OFF_SECONDS
         return False
+
+
+def require_tenant(tenant: str) -> None:
+    """Raise InvalidRequestError for what can be no tenant's name."""
+    if not re.fullmatch(TENANT_PATTERN, tenant):
+        raise InvalidRequestError(
+            f"The tenant is {tenant[:70]!r}; give 1 to 63 lower-case letters, "
+            "digits and hyphens, not starting with a hyphen."
+        )

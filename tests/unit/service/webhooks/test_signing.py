@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from service.domain.webhooks import Message, parse_secrets
-from service.webhooks.signing import signed_headers
+from service.domain.webhooks import Message, format_secret, parse_secrets
+from service.webhooks.signing import derived_key, signed_headers, tenant_keys
 from tests.receiver import OTHER_SECRET, SECRET
 from tests.unit.service.webhooks.conftest import MESSAGE, a_sender
 
@@ -57,3 +57,31 @@ def test_another_body_time_id_or_secret_does_not_verify(receiver):
     for secret, body, headers in changed:
         with pytest.raises(WebhookVerificationError):
             Webhook(secret).verify(body, received.headers | headers)
+
+
+def test_derivation_is_that_of_the_rfc():
+    """RFC 5869, A.3: no salt, no info; the first block of its output."""
+    expected = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+    assert derived_key(b"\x0b" * 22, b"").hex() == expected
+
+
+def test_each_tenant_has_keys_of_its_own_and_default_the_operators():
+    assert tenant_keys(BOTH, "default") == BOTH
+    keys = [*BOTH, *tenant_keys(BOTH, "acme"), *tenant_keys(BOTH, "acme-2")]
+    assert len(set(keys)) == 6
+    assert tenant_keys(BOTH, "acme") == tenant_keys(BOTH, "acme")
+
+
+def test_a_receiver_of_one_tenant_verifies_that_tenants_messages_only():
+    secrets = {
+        tenant: format_secret(tenant_keys(BOTH, tenant)[0])
+        for tenant in ("default", "acme", "other")
+    }
+    keys = tenant_keys(BOTH, "acme")
+    headers = signed_headers(MESSAGE, utc_now(), keys)
+    Webhook(secrets["acme"]).verify(MESSAGE.body, headers)
+    # While the operator's secret is changed, receivers may have the old one's.
+    Webhook(format_secret(keys[1])).verify(MESSAGE.body, headers)
+    for tenant in ("default", "other"):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(secrets[tenant]).verify(MESSAGE.body, headers)
