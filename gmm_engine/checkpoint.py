@@ -1,37 +1,35 @@
-"""All that EM needs to go on in another process, as plain numbers and arrays."""
+"""A fit as plain numbers and arrays, from which it goes on in another process."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from gmm_engine.acceleration import Accelerator
 from gmm_engine.covariance import structure_of
-from gmm_engine.em import EmRun, Problem, as_start
-from gmm_engine.errors import EngineError, InvalidArgumentError
-from gmm_engine.frame import Frame
-from gmm_engine.kernels.density import Parameters
-from gmm_engine.results import Diagnostic, DiagnosticKind
-from gmm_engine.sources import ArraySource
-from gmm_engine.trajectory import Entry
-from gmm_engine.types import AnyArray, FloatArray
+from gmm_engine.errors import InvalidArgumentError
+from gmm_engine.types import FloatArray
 
-VERSION = 1
-# How far the likelihood of the stored parameters on the data may be off.
-_SAME_DATA = 1e-8
-_NUMBERS = (
-    "version",
-    "n_samples",
-    "start",
-    "n_starts",
-    "n_plain",
-    "stride",
-    "n_starts_at_best",
-    "accelerate",
-)
-_ARRAYS = (
+VERSION = 2
+
+
+class Phase(enum.IntEnum):
+    """What a fit was doing; later versions may add to it."""
+
+    SEARCH = 0
+    """Between two searches for a start."""
+    CLIMB = 1
+    """EM on a sample, from the best start of a search."""
+    FULL = 2
+    """EM on all rows."""
+
+
+_NUMBERS = ("version", "phase", "start", "n_starts")
+_ARRAYS = ("start_log_likelihoods",)
+_RUN_NUMBERS = ("n_samples", "n_plain", "stride", "accelerate", "is_near")
+_RUN_ARRAYS = (
     "tol",
     "center",
     "scale",
@@ -42,7 +40,6 @@ _ARRAYS = (
     "log_likelihoods",
     "gains",
     "dropped",
-    "start_log_likelihoods",
     "points",
     "residuals",
     "frame_iterations",
@@ -51,11 +48,40 @@ _ARRAYS = (
     "frame_means",
     "frame_covariances",
 )
+CANDIDATE_ARRAYS = (
+    "start_weights",
+    "start_means",
+    "start_covariances",
+    "end_weights",
+    "end_means",
+    "end_covariances",
+    "log_likelihood",
+)
+_BEST_ARRAYS = tuple(f"best_{name}" for name in CANDIDATE_ARRAYS)
+_CURRENT_ARRAYS = tuple(f"current_{name}" for name in CANDIDATE_ARRAYS)
+_NAMES = {
+    Phase.SEARCH: (("n_done",), ("seed", *_BEST_ARRAYS)),
+    Phase.CLIMB: (
+        ("n_done", "n_climbed", *_RUN_NUMBERS),
+        (
+            "seed",
+            *_BEST_ARRAYS,
+            *_CURRENT_ARRAYS,
+            "current_log_likelihoods",
+            *_RUN_ARRAYS,
+        ),
+    ),
+    Phase.FULL: (
+        ("n_starts_at_best", *_RUN_NUMBERS),
+        (*_BEST_ARRAYS, *_RUN_ARRAYS),
+    ),
+}
+"""Which numbers and arrays a checkpoint has in each phase."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A fit after one of its iterations; give it to `fit(X, resume=...)`.
+    """A fit where it stood; give it to `fit(X, resume=...)`.
 
     `to_dict` and `from_dict` turn it into plain values and back: a string, integers and
     arrays of float64, in no need of pickle.
@@ -66,8 +92,15 @@ class Checkpoint:
     arrays: Mapping[str, FloatArray]
 
     @property
+    def phase(self) -> Phase:
+        """Return what the fit was doing."""
+        return Phase(self.numbers["phase"])
+
+    @property
     def iteration(self) -> int:
-        """Return the iteration it was taken after."""
+        """Return the iteration it was taken after, on the rows of its phase."""
+        if self.phase is Phase.SEARCH:
+            return 0
         return len(self.arrays["log_likelihoods"]) - 1
 
     def to_dict(self) -> dict[str, object]:
@@ -83,152 +116,38 @@ class Checkpoint:
         InvalidArgumentError
             If something is missing, or of another version.
         """
+        if values.get("version") != VERSION:
+            raise InvalidArgumentError(
+                f"expected a checkpoint of version {VERSION}; got "
+                f"{values.get('version')!r}; start the fit anew",
+                argument="resume",
+            )
         try:
-            checkpoint = cls(
+            numbers, arrays = _NAMES[Phase(int(values["phase"]))]  # type: ignore[call-overload]
+            return cls(
                 structure_of(values["covariance_type"]).name,
-                {name: int(values[name]) for name in _NUMBERS},  # type: ignore[call-overload]
-                {name: np.array(values[name], dtype=np.float64) for name in _ARRAYS},
+                {name: int(values[name]) for name in (*_NUMBERS, *numbers)},  # type: ignore[call-overload]
+                {
+                    name: np.array(values[name], dtype=np.float64)
+                    for name in (*_ARRAYS, *arrays)
+                },
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidArgumentError(
                 f"expected a checkpoint as to_dict made it; {error!r}",
                 argument="resume",
             ) from error
-        if checkpoint.numbers["version"] != VERSION:
-            raise InvalidArgumentError(
-                f"expected a checkpoint of version {VERSION}; got "
-                f"{checkpoint.numbers['version']}; start the fit anew",
-                argument="resume",
-            )
-        return checkpoint
 
 
-def take(
-    run: EmRun,
-    start: int,
-    n_starts: int,
-    start_log_likelihoods: FloatArray,
-    n_starts_at_best: int,
+def checkpoint_of(
+    phase: Phase,
+    covariance_type: str,
+    numbers: Mapping[str, int],
+    arrays: Mapping[str, object],
 ) -> Checkpoint:
-    """Return the state of a run on all rows."""
-    problem, parameters = run.problem, run.parameters
-    # Frames from before a component was dropped have another shape, and are left out.
-    kept = [e for e in run.recorder.kept if e[2].n_components == len(run.collapsed)]
-    accelerator = run.accelerator or Accelerator()
-    points, residuals = accelerator.history()
-    numbers = {
-        "version": VERSION,
-        "n_samples": problem.source.n_samples,
-        "start": start,
-        "n_starts": n_starts,
-        "n_plain": run.n_plain,
-        "stride": run.recorder.stride,
-        "n_starts_at_best": n_starts_at_best,
-        "accelerate": int(run.accelerator is not None),
-    }
-    arrays = {
-        "tol": np.array([run.tol]),
-        "center": problem.frame.center,
-        "scale": problem.frame.scale,
-        "floor": problem.floor,
-        "weights": parameters.weights,
-        "means": parameters.means,
-        "covariances": parameters.covariances,
-        "log_likelihoods": np.array(run.log_likelihoods),
-        "gains": np.array(run.gains),
-        "dropped": np.array(
-            [[d.component or 0, d.iteration or 0] for d in run.dropped]
-        ).reshape(-1, 2),
-        "start_log_likelihoods": start_log_likelihoods,
-        "points": points,
-        "residuals": residuals,
-        "frame_iterations": np.array([e[0] for e in kept]),
-        "frame_log_likelihoods": np.array([e[1] for e in kept]),
-        "frame_weights": _stacked([e[2].weights for e in kept]),
-        "frame_means": _stacked([e[2].means for e in kept]),
-        "frame_covariances": _stacked([e[2].covariances for e in kept]),
-    }
+    """Return a checkpoint with copies of the arrays."""
     return Checkpoint(
-        problem.structure.name,
-        numbers,
+        covariance_type,
+        {"version": VERSION, "phase": int(phase), **numbers},
         {name: np.array(array, dtype=np.float64) for name, array in arrays.items()},
     )
-
-
-def _stacked(arrays: list[FloatArray]) -> FloatArray:
-    return np.stack(arrays) if arrays else np.empty(0)
-
-
-def resumed(checkpoint: Checkpoint, source: ArraySource) -> EmRun:
-    """Return the run that a checkpoint was taken of.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If the checkpoint is not of these data.
-    """
-    arrays, numbers = checkpoint.arrays, checkpoint.numbers
-    structure = structure_of(checkpoint.covariance_type)
-    frame = Frame(arrays["center"], arrays["scale"])
-    shape = (source.n_samples, source.n_features)
-    if shape != (numbers["n_samples"], len(frame.center)):
-        raise InvalidArgumentError(
-            f"expected resume to be a checkpoint of data of shape {shape}; got one of "
-            f"{(numbers['n_samples'], len(frame.center))}",
-            argument="resume",
-        )
-    parameters = Parameters(
-        arrays["weights"], arrays["means"], arrays["covariances"], structure
-    )
-    problem = Problem(source, frame, structure, arrays["floor"])
-    log_likelihoods = arrays["log_likelihoods"].tolist()
-    try:
-        run = EmRun(
-            problem,
-            as_start(parameters),
-            float(arrays["tol"][0]),
-            accelerate=bool(numbers["accelerate"]),
-        )
-    except EngineError as error:
-        raise InvalidArgumentError(
-            f"expected resume to hold a mixture; {error}", argument="resume"
-        ) from error
-    if not abs(run.log_likelihood - log_likelihoods[-1]) <= _SAME_DATA * max(
-        1.0, abs(log_likelihoods[-1])
-    ):
-        raise InvalidArgumentError(
-            "expected resume to be a checkpoint of this X; its log-likelihood here is "
-            f"{run.log_likelihood:.10g}, there it was {log_likelihoods[-1]:.10g}",
-            argument="resume",
-        )
-    run.log_likelihoods = log_likelihoods
-    run.gains.extend(arrays["gains"].tolist())
-    run.n_plain = numbers["n_plain"]
-    run.dropped = [
-        Diagnostic(DiagnosticKind.DROPPED, component=int(k), iteration=int(iteration))
-        for k, iteration in arrays["dropped"]
-    ]
-    if run.accelerator is not None:
-        run.accelerator.restore(arrays["points"], arrays["residuals"])
-    run.recorder.stride = numbers["stride"]
-    run.recorder.kept = _entries(arrays, parameters)
-    run.recorder.latest = (run.iteration, log_likelihoods[-1], parameters)
-    return run
-
-
-def _entries(arrays: Mapping[str, AnyArray], like: Parameters) -> list[Entry]:
-    return [
-        (
-            int(iteration),
-            float(log_likelihood),
-            Parameters(weights, means, covariances, like.structure),
-        )
-        for iteration, log_likelihood, weights, means, covariances in zip(
-            arrays["frame_iterations"],
-            arrays["frame_log_likelihoods"],
-            arrays["frame_weights"],
-            arrays["frame_means"],
-            arrays["frame_covariances"],
-            strict=True,
-        )
-    ]

@@ -193,6 +193,11 @@ class EmRun:
         return self.log_likelihoods[-1]
 
     @property
+    def log_likelihood_in_frame(self) -> float:
+        """Return the mean log-likelihood per sample, nats, in the frame."""
+        return self.statistics.log_likelihood / self._total
+
+    @property
     def degenerate(self) -> bool:
         return bool(self.dropped) or bool(self.collapsed.any())
 

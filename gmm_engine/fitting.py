@@ -12,7 +12,7 @@ from gmm_engine.initialization import initialization_of
 from gmm_engine.results import FitResult
 from gmm_engine.sources import ArraySource, n_processors, one_blas_thread, threads
 from gmm_engine.survey import survey
-from gmm_engine.task import FitTask, OnIteration
+from gmm_engine.task import FitTask, OnIteration, Plan
 
 
 def fit(
@@ -57,8 +57,8 @@ def fit(
     on_iteration : called after each iteration over the full data (the start is
         iteration 0); when it returns False, EM stops with status CANCELLED.
     resume : `state.checkpoint` of an earlier fit with the same X and options, which
-        goes on from there as if it had never stopped; n_components, init, n_init,
-        initial and tol are then without effect.
+        goes on from there as if it had never stopped: in the middle of a search for
+        starts, too. The seed is that of the fit before.
     accelerate : extrapolate from the last iterations wherever that gains more than EM;
         False gives plain EM. The log-likelihood rises monotonically either way.
     n_threads : at most how many threads to use, by default one for each processor. The
@@ -122,12 +122,14 @@ def fit(
             accelerate,
             on_iteration,
         )
+        plan = None
+        if n_components is not None and initial is None:
+            plan = Plan(n_components, initialization, n_init, seed)
         if resume is not None:
-            return task.resume(resume)
-        if initial is not None:
+            return task.resume(resume, plan)
+        if plan is None:
             return task.from_given(initial, n_components)
-        assert n_components is not None
-        return task.from_search(n_components, initialization, n_init, seed)
+        return task.from_search(plan)
 
 
 def _seed_sequence(random_state: object) -> np.random.SeedSequence:

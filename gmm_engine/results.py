@@ -143,9 +143,10 @@ class IterationState:
     """Summed, nats, of `mixture` on the rows of this phase."""
     phase: str
     """"full": EM on all rows. "search": starts are being compared; such states come
-    only a few times a second, with iterations and likelihoods of their own."""
+    after each search and a few times a second, with iterations and likelihoods of
+    their own."""
     make_mixture: Callable[[], GaussianMixture] = field(repr=False)
-    make_checkpoint: Callable[[], Checkpoint] | None = field(repr=False, default=None)
+    make_checkpoint: Callable[[], Checkpoint] = field(repr=False)
 
     @cached_property
     def mixture(self) -> GaussianMixture:
@@ -153,10 +154,9 @@ class IterationState:
         return self.make_mixture()
 
     @cached_property
-    def checkpoint(self) -> Checkpoint | None:
+    def checkpoint(self) -> Checkpoint:
         """Return what `fit(X, resume=...)` needs to go on from here.
 
-        None while starts are searched: a fit stopped there has to start anew, and with
-        the same seed does the same. Ask for it while the callback runs.
+        Ask for it while the callback runs.
         """
-        return self.make_checkpoint and self.make_checkpoint()
+        return self.make_checkpoint()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,6 +28,10 @@ N_STARTS, N_STARTS_COSTLY = 5, 3
 _COSTLY = 1e10
 _SHORT, _LONG = 8, 150
 N_FINALISTS = 2
+# At most so many rounds of split-and-merge moves.
+_MOST_MOVES = 4
+# On samples EM comes closer to its end than asked for: an iteration there is cheap.
+_SAMPLE_TOL_SHARE = 0.25
 _FINALISTS_ITERATIONS = 10
 # Two runs with mean log-likelihoods this close found the same optimum.
 SAME_OPTIMUM = 1e-4
@@ -60,27 +64,59 @@ class SearchResult:
     log_likelihoods: FloatArray
 
 
-class Found(NamedTuple):
-    """What all searches found."""
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchTable:
+    """What the searches that are done have found."""
 
+    n_done: int = 0
+    chosen: int = 0
+    """The number of the search that found the best."""
+    best: Candidate | None = None
+    log_likelihoods: FloatArray = field(default_factory=lambda: np.empty(0))
+
+    def joined(self, result: SearchResult) -> SearchTable:
+        """Return the table with the next search's result."""
+        is_better = self.best is None or result.best.merit > self.best.merit
+        return SearchTable(
+            self.n_done + 1,
+            self.n_done if is_better else self.chosen,
+            result.best if is_better else self.best,
+            np.concatenate([self.log_likelihoods, result.log_likelihoods]),
+        )
+
+    def origin(self, n_starts: int, fallback: Candidate | None = None) -> Origin:
+        """Return what is known of a start that is the best of these."""
+        if self.best is None:
+            return Origin(self.n_done, n_starts)
+        ended = self.log_likelihoods[np.isfinite(self.log_likelihoods)]
+        n_at_best = (np.abs(ended - self.best.log_likelihood) <= SAME_OPTIMUM).sum()
+        return Origin(self.chosen, n_starts, ended, max(1, int(n_at_best)), fallback)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """Where the start of EM on all rows came from."""
+
+    start: int = 0
+    n_starts: int = 1
+    log_likelihoods: FloatArray = field(default_factory=lambda: np.empty(0))
+    """Where those that were followed up ended, in the frame."""
+    n_at_best: int = 1
+    fallback: Candidate | None = None
+    """What the search had reached on all rows, if it was on all rows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """Where a search stands once it has chosen among its starts."""
+
+    best: Candidate
     log_likelihoods: FloatArray
-    n_at_best: int
-
-    @classmethod
-    def nothing(cls) -> Found:
-        """Return what is known of a start that was given."""
-        return cls(np.empty(0), 1)
-
-    @classmethod
-    def by(cls, results: Sequence[SearchResult]) -> Found:
-        """Return where runs ended, and how many of them as high as the best."""
-        if not results:
-            return cls.nothing()
-        best = max(results, key=lambda each: each.best.merit).best.log_likelihood
-        ended = np.concatenate([each.log_likelihoods for each in results])
-        ended = ended[np.isfinite(ended)]
-        at_best = np.abs(ended - best) <= SAME_OPTIMUM
-        return cls(ended, max(1, int(at_best.sum())))
+    """Where the starts that were followed up ended."""
+    n_climbed: int = 0
+    """On how many samples beyond the second EM has converged."""
+    run: EmRun | None = None
+    """EM on the next one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,13 +129,24 @@ class Search:
     n_components: int
     tol: float
     max_iter: int
-    n_moves: int
-    """At most how many split-and-merge moves are made."""
     executor: Executor | None
-    report: Callable[[EmRun], None]
-    """Called now and then; may raise to stop the search."""
+    report: Callable[[EmRun, Standing | None], None]
+    """Called after each iteration on a larger sample; may raise to stop the search."""
 
-    def run(self, seed: np.random.SeedSequence) -> SearchResult:
+    def run(
+        self, seed: np.random.SeedSequence, standing: Standing | None = None
+    ) -> SearchResult:
+        """Return the best of several starts, or go on from where a search stood."""
+        if standing is None:
+            standing = self._best_start(seed)
+        for sample in self.samples[2 + standing.n_climbed :]:
+            best = standing.best
+            if best.end is not None:
+                best = self._climb(sample, standing)
+            standing = Standing(best, standing.log_likelihoods, standing.n_climbed + 1)
+        return SearchResult(standing.best, standing.log_likelihoods)
+
+    def _best_start(self, seed: np.random.SeedSequence) -> Standing:
         """Return the best of several starts, each with its own random numbers."""
         first = self.samples[0]
         candidates = self._candidates(first, seed.spawn(self._n_starts))
@@ -119,10 +166,7 @@ class Search:
             ends[1].log_likelihood < best.log_likelihood - SAME_OPTIMUM
         ):
             best = self._moved(stage, best)
-        for sample in self.samples[2:]:
-            if best.end is not None:
-                best = self._climb(sample, best, self.max_iter)
-        return SearchResult(best, np.array([each.log_likelihood for each in ends]))
+        return Standing(best, np.array([each.log_likelihood for each in ends]))
 
     @property
     def _stage_of_finalists(self) -> Sample:
@@ -191,7 +235,7 @@ class Search:
             sample.rows,
             sample.source.weights,
             min(n_iter, self.max_iter),
-            self.tol / 4,
+            _SAMPLE_TOL_SHARE * self.tol,
         )
         if run.parameters is None:
             return Candidate(candidate.start, None, -np.inf)
@@ -213,7 +257,7 @@ class Search:
     def _moved(self, sample: Sample, best: Candidate) -> Candidate:
         """Return the best after split-and-merge moves, while they gain."""
         least_gain = SAME_OPTIMUM * sample.source.total_weight
-        for _ in range(self.n_moves):
+        for _ in range(_MOST_MOVES):
             if best.end is None:
                 return best
             posterior = Posterior.of(
@@ -233,21 +277,31 @@ class Search:
 
     def _carried_on(self, sample: Sample, candidate: Candidate) -> Candidate:
         """Return where some more iterations lead, on all threads where they cost."""
+        n_iter = self._finalists_iterations
         if self._is_cheap or candidate.end is None:
-            return self._compiled(sample, candidate, self._finalists_iterations)
-        return self._climb(sample, candidate, self._finalists_iterations)
+            return self._compiled(sample, candidate, n_iter)
+        run = self._run_on(sample, candidate.end)
+        return self._advanced(run, candidate, n_iter, None)
 
-    def _climb(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
-        assert candidate.end is not None
-        problem = Problem(
-            sample.source,
-            self.problem.frame,
-            self.problem.structure,
-            self.problem.floor,
-        )
-        run = EmRun(problem, as_start(candidate.end), self.tol / 4, accelerate=True)
-        run.advance(min(n_iter, self.max_iter), self.report)
-        mean = run.statistics.log_likelihood / sample.source.total_weight
+    def _climb(self, sample: Sample, standing: Standing) -> Candidate:
+        """Return where EM on a sample converges."""
+        run = standing.run
+        if run is None:
+            assert standing.best.end is not None
+            run = self._run_on(sample, standing.best.end)
+        return self._advanced(run, standing.best, self.max_iter, standing)
+
+    def _run_on(self, sample: Sample, start: Parameters) -> EmRun:
+        problem = replace(self.problem, source=sample.source)
+        tol = _SAMPLE_TOL_SHARE * self.tol
+        return EmRun(problem, as_start(start), tol, accelerate=True)
+
+    def _advanced(
+        self, run: EmRun, candidate: Candidate, n_iter: int, standing: Standing | None
+    ) -> Candidate:
+        n_left = min(n_iter, self.max_iter) - run.iteration
+        run.advance(n_left, lambda run: self.report(run, standing))
+        mean = run.log_likelihood_in_frame
         if run.degenerate:
             return Candidate(candidate.start, None, mean)
         return Candidate(candidate.start, run.parameters, mean)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gmm_engine.checkpoint import Checkpoint, resumed, take
+from gmm_engine.checkpoint import Checkpoint, Phase
 from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.em import EmRun, MStep, Problem, as_start, repaired
 from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.initialization import Initialization
+from gmm_engine.kernels.density import Parameters
 from gmm_engine.mixture import leave_frame
 from gmm_engine.results import (
     Diagnostic,
@@ -20,14 +21,31 @@ from gmm_engine.results import (
     FitStatus,
     IterationState,
 )
+from gmm_engine.run_state import resumed
 from gmm_engine.samples import (
     NEAR_SHARE,
+    Sample,
     draw_samples,
     first_within,
     sample_sizes,
     shortfall,
 )
-from gmm_engine.search import SAME_OPTIMUM, Found, Search, SearchResult
+from gmm_engine.search import (
+    SAME_OPTIMUM,
+    Origin,
+    Search,
+    SearchResult,
+    SearchTable,
+    Standing,
+)
+from gmm_engine.search_state import (
+    checkpoint_of_run,
+    checkpoint_of_search,
+    origin_of,
+    seed_of,
+    standing_of,
+    table_of,
+)
 from gmm_engine.sources import ArraySource
 from gmm_engine.starts import floor_for, given_start, within_variances
 from gmm_engine.survey import Survey
@@ -38,9 +56,6 @@ OnIteration = Callable[[IterationState], object]
 # While starts are searched, on_iteration is called once for so many operations
 # (a fraction of a second), so that a fit can be stopped there too.
 _OPERATIONS_BETWEEN_REPORTS = 5e8
-# Where several searches are asked for, or cost nothing, each makes so many
-# split-and-merge moves.
-N_MOVES = 4
 # The tol of a fit that is searched on all its rows, as a share of the one given.
 SMALL_TOL_SHARE = 0.25
 
@@ -48,9 +63,19 @@ SMALL_TOL_SHARE = 0.25
 class _StoppedError(Exception):
     """on_iteration returned False while starts were searched."""
 
-    def __init__(self, run: EmRun) -> None:
+    def __init__(self, parameters: Parameters) -> None:
         super().__init__()
-        self.run = run
+        self.parameters = parameters
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """How starts are to be searched."""
+
+    n_components: int
+    initialization: Initialization
+    n_init: int
+    seed: np.random.SeedSequence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,46 +96,52 @@ class FitTask:
         loose = self._problem(self.seen.resolution)
         start = given_start(loose, initial, n_components)
         problem = self._problem(self._floor(within_variances(start.parameters)))
-        run = self._run(problem, repaired(start, problem.floor))
-        return self._go_on(run, 0, 1, Found.nothing())
+        return self._finished(
+            self._run(problem, repaired(start, problem.floor)), Origin()
+        )
 
     def from_search(
-        self,
-        n_components: int,
-        initialization: Initialization,
-        n_init: int,
-        seed: np.random.SeedSequence,
+        self, plan: Plan, checkpoint: Checkpoint | None = None
     ) -> FitResult:
-        """Return the fit from the best start that a search finds."""
-        first, *seeds = seed.spawn(n_init + 1)
+        """Return the fit from the best start that searches find.
+
+        With a checkpoint, those that it tells of are not made again.
+        """
+        seed = plan.seed if checkpoint is None else seed_of(checkpoint)
+        first, *seeds = seed.spawn(plan.n_init + 1)
         rng = np.random.default_rng(first)
-        k, d = n_components, self.source.n_features
+        k, d = plan.n_components, self.source.n_features
         n_parameters = k + k * d + self.structure.n_parameters(k, d)
         sizes = sample_sizes(self.source.n_samples, n_parameters, self.tol)
         samples = draw_samples(self.source, self.seen.frame, sizes, rng)
-        within = first_within(samples[0], self.structure, n_components, rng)
+        within = first_within(samples[0], self.structure, k, rng)
         problem = self._problem(self._floor(within))
-        found: list[SearchResult] = []
-        for number, child in enumerate(seeds):
-            looking = Search(
-                problem,
-                samples,
-                initialization,
-                n_components,
-                self.tol,
-                self.max_iter,
-                N_MOVES,
-                self.source.executor,
-                self._search_reporter(problem, number, n_init),
-            )
-            try:
-                found.append(looking.run(child))
-            except _StoppedError as stopped:
-                run = self._run(problem, as_start(stopped.run.parameters))
-                return self._result(run, FitStatus.CANCELLED, Found.by(found))
-        chosen = max(range(n_init), key=lambda number: found[number].best.merit)
-        best = found[chosen].best
-        is_small = samples[0].is_everything
+        table, standing = SearchTable(), None
+        if checkpoint is not None:
+            table, standing = table_of(checkpoint), standing_of(checkpoint, samples)
+        reporter = _SearchReporter(self, plan, problem, seed, table)
+        looking = Search(
+            problem,
+            samples,
+            plan.initialization,
+            k,
+            self.tol,
+            self.max_iter,
+            self.source.executor,
+            reporter.on_iteration,
+        )
+        try:
+            while reporter.table.n_done < plan.n_init:
+                child = seeds[reporter.table.n_done]
+                reporter.on_result(looking.run(child, standing), samples[-1])
+                standing = None
+        except _StoppedError as stopped:
+            run = self._run(problem, as_start(stopped.parameters))
+            origin = reporter.table.origin(plan.n_init)
+            return self._result(run, FitStatus.CANCELLED, origin)
+        table = reporter.table
+        assert table.best is not None
+        best, is_small = table.best, samples[0].is_everything
         # Few rows: once more from where it started, to show the way.
         start = best.start if is_small or best.end is None else best.end
         run = self._run(problem, as_start(start))
@@ -119,21 +150,43 @@ class FitTask:
         if is_small:
             # Few rows cost nothing: come closer to the optimum than asked for.
             run.tol *= SMALL_TOL_SHARE
-        result = self._go_on(run, chosen, n_init, Found.by(found))
-        lost = best.log_likelihood - self._mean_in_frame(result)
-        if is_small and best.end is not None and lost > SAME_OPTIMUM:
-            if result.status is FitStatus.CANCELLED:
-                return result
-            # Extrapolation has led elsewhere than EM had.
-            run = self._run(problem, as_start(best.end))
-            return self._go_on(run, chosen, n_init, Found.by(found))
-        return result
-
-    def _mean_in_frame(self, result: FitResult) -> float:
-        return (
-            result.log_likelihood / self.source.total_weight
-            + self.seen.frame.log_volume
+        return self._finished(
+            run, table.origin(plan.n_init, best if is_small else None)
         )
+
+    def resume(self, checkpoint: Checkpoint, plan: Plan | None) -> FitResult:
+        """Return the fit that a checkpoint was taken of, carried on to its end."""
+        if checkpoint.covariance_type != self.structure.name:
+            raise InvalidArgumentError(
+                f"expected resume with covariance_type={self.structure.name!r}; "
+                f"got {checkpoint.covariance_type!r}",
+                argument="resume",
+            )
+        if checkpoint.phase is Phase.FULL:
+            run = resumed(checkpoint, self.source)
+            return self._finished(run, origin_of(checkpoint), is_resumed=True)
+        if plan is None or checkpoint.numbers["n_starts"] != plan.n_init:
+            raise InvalidArgumentError(
+                "expected resume with the options of the fit that it was taken of, "
+                f"n_init={checkpoint.numbers['n_starts']} and n_components among them",
+                argument="resume",
+            )
+        return self.from_search(plan, checkpoint)
+
+    def _finished(
+        self, run: EmRun, origin: Origin, *, is_resumed: bool = False
+    ) -> FitResult:
+        """Return the fit, from where the search ended if EM ends below that."""
+        result = self._go_on(run, origin, is_resumed=is_resumed)
+        fallback = origin.fallback
+        if fallback is None or fallback.end is None:
+            return result
+        lost = fallback.log_likelihood - run.log_likelihood_in_frame
+        if result.status is FitStatus.CANCELLED or lost <= SAME_OPTIMUM:
+            return result
+        # Extrapolation has led elsewhere than EM had.
+        again = self._run(run.problem, as_start(fallback.end))
+        return self._go_on(again, replace(origin, fallback=None))
 
     def _problem(self, floor: FloatArray) -> Problem:
         return Problem(self.source, self.seen.frame, self.structure, floor)
@@ -144,81 +197,41 @@ class FitTask:
     def _floor(self, within: FloatArray) -> FloatArray:
         return floor_for(within, self.seen, self.reg_covar)
 
-    def _search_reporter(
-        self, problem: Problem, start: int, n_starts: int
-    ) -> Callable[[EmRun], None]:
-        operations = 0.0
-
-        def report(run: EmRun) -> None:
-            nonlocal operations
-            operations += problem.source.n_samples * run.parameters.covariances.size
-            if operations >= _OPERATIONS_BETWEEN_REPORTS:
-                operations = 0.0
-                state = self._state(
-                    run.recorder.newest(), start, n_starts, phase="search"
-                )
-                if not self._goes_on(state):
-                    raise _StoppedError(run)
-
-        return report
-
-    def resume(self, checkpoint: Checkpoint) -> FitResult:
-        """Return the fit that a checkpoint was taken of, carried on to its end."""
-        if checkpoint.covariance_type != self.structure.name:
-            raise InvalidArgumentError(
-                f"expected resume with covariance_type={self.structure.name!r}; "
-                f"got {checkpoint.covariance_type!r}",
-                argument="resume",
-            )
-        run = resumed(checkpoint, self.source)
-        numbers = checkpoint.numbers
-        found = Found(
-            checkpoint.arrays["start_log_likelihoods"], numbers["n_starts_at_best"]
-        )
-        return self._go_on(
-            run, numbers["start"], numbers["n_starts"], found, is_resumed=True
-        )
-
     def _go_on(
-        self,
-        run: EmRun,
-        start: int,
-        n_starts: int,
-        found: Found,
-        *,
-        is_resumed: bool = False,
+        self, run: EmRun, origin: Origin, *, is_resumed: bool = False
     ) -> FitResult:
         """Return the result of EM carried on until it converges or has to stop."""
         # What a resumed run begins with has been reported by the one it goes on from.
         if is_resumed and self._can_go_on(run):
             run.step()
         while True:
-            state = self._state(
+            state = self.state(
                 run.recorder.newest(),
-                start,
-                n_starts,
-                make_checkpoint=lambda: take(run, start, n_starts, *found),
+                origin.start,
+                origin.n_starts,
+                "full",
+                lambda: checkpoint_of_run(run, origin),
             )
-            if not self._goes_on(state):
-                return self._result(run, FitStatus.CANCELLED, found)
+            if not self.goes_on(state):
+                return self._result(run, FitStatus.CANCELLED, origin)
             if not self._can_go_on(run):
                 break
             run.step()
         if run.degenerate:
-            return self._result(run, FitStatus.DEGENERATE, found)
+            return self._result(run, FitStatus.DEGENERATE, origin)
         if run.converged:
-            return self._result(run, FitStatus.CONVERGED, found)
-        return self._result(run, FitStatus.MAX_ITER_REACHED, found)
+            return self._result(run, FitStatus.CONVERGED, origin)
+        return self._result(run, FitStatus.MAX_ITER_REACHED, origin)
 
-    def _state(
+    def state(
         self,
         entry: Entry,
         start: int,
         n_starts: int,
-        *,
-        phase: str = "full",
-        make_checkpoint: Callable[[], Checkpoint] | None = None,
+        phase: str,
+        make_checkpoint: Callable[[], Checkpoint],
     ) -> IterationState:
+        """Return what on_iteration is shown."""
         frame = self.seen.frame
         iteration, log_likelihood, parameters = entry
         return IterationState(
@@ -234,10 +247,11 @@ class FitTask:
     def _can_go_on(self, run: EmRun) -> bool:
         return run.iteration < self.max_iter and not run.converged
 
-    def _goes_on(self, state: IterationState) -> bool:
+    def goes_on(self, state: IterationState) -> bool:
+        """Whether on_iteration wants the fit to go on."""
         return self.on_iteration is None or self.on_iteration(state) is not False
 
-    def _result(self, run: EmRun, status: FitStatus, found: Found) -> FitResult:
+    def _result(self, run: EmRun, status: FitStatus, origin: Origin) -> FitResult:
         constant = [
             Diagnostic(DiagnosticKind.CONSTANT_FEATURE, feature=int(j))
             for j in np.flatnonzero(self.seen.constant)
@@ -252,6 +266,52 @@ class FitTask:
                 lambda parameters: leave_frame(parameters, self.seen.frame)
             ),
             diagnostics=tuple(constant + run.diagnostics()),
-            start_log_likelihoods=found.log_likelihoods - self.seen.frame.log_volume,
-            n_starts_at_best=found.n_at_best,
+            start_log_likelihoods=origin.log_likelihoods - self.seen.frame.log_volume,
+            n_starts_at_best=origin.n_at_best,
         )
+
+
+@dataclass(slots=True, eq=False)
+class _SearchReporter:
+    """Shows the caller where searches stand, now and then, and lets him stop them."""
+
+    task: FitTask
+    plan: Plan
+    problem: Problem
+    seed: np.random.SeedSequence
+    table: SearchTable
+    operations: float = 0.0
+
+    def on_iteration(self, run: EmRun, standing: Standing | None) -> None:
+        """Take note of an iteration on a sample."""
+        self.operations += (
+            run.problem.source.n_samples * run.parameters.covariances.size
+        )
+        if self.operations >= _OPERATIONS_BETWEEN_REPORTS:
+            self.operations = 0.0
+            self._show(run.recorder.newest(), self.table.n_done, standing, run)
+
+    def on_result(self, result: SearchResult, sample: Sample) -> None:
+        """Take note of what a search has found on a sample."""
+        self.table = self.table.joined(result)
+        end = result.best.end
+        if self.table.n_done < self.plan.n_init and end is not None:
+            mean = result.best.log_likelihood - self.problem.frame.log_volume
+            entry = (0, mean * sample.source.total_weight, end)
+            self._show(entry, self.table.n_done - 1, None, None)
+
+    def _show(
+        self, entry: Entry, start: int, standing: Standing | None, run: EmRun | None
+    ) -> None:
+        n_init, structure = self.plan.n_init, self.problem.structure
+        state = self.task.state(
+            entry,
+            start,
+            n_init,
+            "search",
+            lambda: checkpoint_of_search(
+                self.seed, structure, n_init, self.table, standing, run
+            ),
+        )
+        if not self.task.goes_on(state):
+            raise _StoppedError(entry[2])

@@ -103,7 +103,7 @@ def a_checkpoint(iteration: int = 2) -> Checkpoint:
     taken: list[Checkpoint] = []
 
     def stop(state: IterationState) -> bool:
-        if state.iteration == iteration and state.checkpoint is not None:
+        if state.iteration == iteration and state.phase == "full":
             taken.append(state.checkpoint)
         return not taken
 

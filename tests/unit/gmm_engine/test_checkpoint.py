@@ -14,7 +14,11 @@ from gmm_engine import (
     InvalidArgumentError,
     fit,
 )
+from gmm_engine import task as task_module
+from gmm_engine.checkpoint import Phase
+from gmm_engine.search import Search
 from tests.oracles import reference_data, start_labels
+from tests.strategies import random_mixture
 
 X = reference_data("iris")
 
@@ -24,7 +28,7 @@ def stopped_at(iteration: int, **options) -> Checkpoint:
     taken = []
 
     def on_iteration(state):
-        if state.iteration == iteration:
+        if state.iteration == iteration and state.phase == "full":
             taken.append(state.checkpoint.to_dict())
             return False
         return None
@@ -79,6 +83,71 @@ def test_a_searched_fit_can_be_resumed(tol, back):
     assert_results_agree(fit(X, resume=checkpoint, **options), undisturbed)
 
 
+def every_checkpoint(data, **options) -> tuple[list[dict[str, object]], FitResult]:
+    """Return the plain values of all checkpoints of a fit, and its result."""
+    taken = []
+    result = fit(
+        data,
+        on_iteration=lambda state: taken.append(state.checkpoint.to_dict()),
+        **options,
+    )
+    return taken, result
+
+
+@pytest.mark.parametrize("random_state", [4, 2**100, None])
+def test_searches_that_were_made_are_not_made_again(random_state, monkeypatch):
+    options = {"n_components": 3, "n_init": 4}
+    taken, undisturbed = every_checkpoint(X, random_state=random_state, **options)
+    taken = [values for values in taken if values["phase"] == Phase.SEARCH]
+    assert [values["n_done"] for values in taken] == [1, 2, 3]
+    searched = []
+    best_start = Search._best_start
+    monkeypatch.setattr(
+        Search,
+        "_best_start",
+        lambda self, seed: searched.append(seed) or best_start(self, seed),
+    )
+    for values in taken:
+        searched.clear()
+        resumed = fit(X, resume=Checkpoint.from_dict(values), **options)
+        assert len(searched) == 4 - values["n_done"]
+        assert_results_agree(resumed, undisturbed)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_a_fit_goes_on_in_the_middle_of_a_search(covariance_type, monkeypatch):
+    monkeypatch.setattr(task_module, "_OPERATIONS_BETWEEN_REPORTS", 0)
+    truth = random_mixture(np.random.default_rng(1), 4, 3, covariance_type, 3.0)
+    data, _ = truth.sample(60_000, 0)
+    options = {"n_components": 4, "covariance_type": covariance_type, "n_init": 2}
+    taken, undisturbed = every_checkpoint(data, **options)
+    climbing = [values for values in taken if values["phase"] == Phase.CLIMB]
+    assert {values["n_done"] for values in climbing} == {0, 1}
+    for values in climbing[:: len(climbing) // 4 + 1]:
+        resumed = fit(data, resume=Checkpoint.from_dict(values), **options)
+        assert_results_agree(resumed, undisturbed)
+
+
+def test_a_search_can_only_go_on_with_its_options():
+    options = {"n_components": 3, "n_init": 2}
+    checkpoint = Checkpoint.from_dict(every_checkpoint(X, **options)[0][0])
+    for changes in ({"n_init": 3}, {"initial": start_labels("iris", 3)}):
+        with pytest.raises(InvalidArgumentError, match="expected resume"):
+            fit(X, resume=checkpoint, **(options | changes))
+
+
+def test_a_resumed_fit_of_few_rows_still_knows_where_the_search_had_been(monkeypatch):
+    """Where extrapolation ends below the search, EM begins again from the search's."""
+    options = {"n_components": 3, "random_state": 4}
+    taken, undisturbed = every_checkpoint(X, **options)
+    # As if the search had ended higher than EM does.
+    values = taken[1] | {"best_log_likelihood": np.array([100.0])}
+    resumed = fit(X, resume=Checkpoint.from_dict(values), **options)
+    # It begins at the end of the search, where next to nothing is left to gain.
+    assert resumed.log_likelihoods[0] > undisturbed.log_likelihoods[2]
+    assert_allclose(resumed.log_likelihood, undisturbed.log_likelihood, rtol=1e-4)
+
+
 def test_a_checkpoint_has_to_fit_the_call():
     options = {"initial": start_labels("iris", 3), "tol": 0}
     checkpoint = stopped_at(3, **options)
@@ -92,6 +161,8 @@ def test_a_checkpoint_has_to_fit_the_call():
         lambda: fit(X, resume=values),
         lambda: Checkpoint.from_dict(without),
         lambda: Checkpoint.from_dict(values | {"version": 99}),
+        lambda: Checkpoint.from_dict(values | {"phase": 99}),
+        lambda: Checkpoint.from_dict(values | {"phase": int(Phase.SEARCH)}),
         lambda: Checkpoint.from_dict(values | {"covariance_type": "oval"}),
     ):
         with pytest.raises(InvalidArgumentError, match="expected") as caught:

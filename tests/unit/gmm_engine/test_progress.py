@@ -79,6 +79,8 @@ def test_several_searches_say_which_one_won():
     states = []
     result = fit(FAITHFUL, 5, n_init=4, on_iteration=states.append)
     assert {state.n_starts for state in states} == {4}
-    assert len({state.start for state in states}) == 1
+    full = {state.start for state in states if state.phase == "full"}
+    assert len(full) == 1
+    assert [s.start for s in states if s.phase == "search"] == [0, 1, 2]
     assert 1 <= result.n_starts_at_best <= len(result.start_log_likelihoods)
     assert result.log_likelihood >= fit(FAITHFUL, 5, n_init=1).log_likelihood - 1e-9

@@ -136,7 +136,6 @@ def test_a_fit_can_be_stopped_while_it_searches(monkeypatch):
     result = fit(X, 4, on_iteration=stop)
     assert result.status is FitStatus.CANCELLED
     assert [state.phase for state in states] == ["search"]
-    assert states[0].checkpoint is None
     assert_allclose(result.log_likelihood, result.mixture.score_samples(X).sum())
 
 

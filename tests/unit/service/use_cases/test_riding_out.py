@@ -84,6 +84,24 @@ def test_an_interrupted_fit_goes_on_where_it_stood_and_ends_the_same(
     assert town.fits.checkpoint(long_fit.id) is None
 
 
+def test_a_fit_interrupted_between_its_searches_does_not_begin_anew(town, dataset):
+    request = FitRequest(dataset.id, 3, n_init=6, tol=0, max_iter=30)
+    undisturbed = town.fit_service.submit(request)
+    expected = town.models.mixture(town.runner.run(undisturbed.id).model_id)
+    fit = town.fit_service.submit(request)
+    interrupted(town, fit.id, after=2)
+    assert town.fits.checkpoint(fit.id).numbers["n_done"] == 3
+    finished = town.runner.run(fit.id)
+    starts = [
+        event.payload["start"]
+        for event in town.fits.events(fit.id, "0", 0)
+        if event.kind is FitEventKind.ITERATION and event.payload["phase"] == "search"
+    ]
+    assert starts == [1, 2, 3, 4, 5]
+    found = town.models.mixture(finished.model_id)
+    np.testing.assert_allclose(found.means, expected.means, rtol=1e-9)
+
+
 def test_a_damaged_checkpoint_means_a_new_beginning(town, long_fit, monkeypatch):
     interrupted(town, long_fit.id)
 
