@@ -19,7 +19,7 @@ from service.api.openapi import PROBLEM_RESPONSES, binary, query_parameters
 from service.api.options import ApiOptions
 from service.api.parsing import JSON, RequestParser, refuse_query
 from service.domain.tables import ArrayResult
-from service.tables import READABLE, WRITABLE, write
+from service.tables import READABLE, WRITABLE, size_bytes, write
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -210,7 +210,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
 def _array_answer(result: ArrayResult, media_type: str) -> Response:
     pieces = write(result, media_type)
-    size_bytes = sum(array.nbytes for array in result.arrays.values())
-    body = b"".join(pieces) if size_bytes <= _MAX_UNSTREAMED_BYTES else pieces
     headers = {"Content-Type": _CONTENT_TYPES[media_type], "Vary": "Accept"}
-    return Response(body, headers=headers)
+    if sum(array.nbytes for array in result.arrays.values()) <= _MAX_UNSTREAMED_BYTES:
+        return Response(b"".join(pieces), headers=headers)
+    length = size_bytes(result, media_type)
+    if length is not None:
+        # Without a length the server would copy each piece to frame it.
+        headers["Content-Length"] = str(length)
+    return Response(pieces, headers=headers)

@@ -22,6 +22,9 @@ from service.errors import (
 )
 
 _CHUNK_BYTES = 64 * 1024
+_PIECE_BYTES = 1 << 20
+"""Read at once, into memory of whoever asks for so much; what is larger comes in turns,
+so that what it takes is counted as it comes."""
 _MEMORY_PER_JSON_BYTE = 10
 """A parsed number is an object of Python."""
 
@@ -135,7 +138,7 @@ class _BoundedStream(io.RawIOBase):
 
     def readinto(self, buffer: Any, /) -> int:
         # One byte more than allowed, to tell "just fits" from "too large".
-        most = min(len(buffer), self._left + 1)
+        most = min(len(buffer), self._left + 1, _PIECE_BYTES)
         chunk = _read(self._source, most, self._broken)
         if len(chunk) > self._left:
             raise self._too_large(self._limit)

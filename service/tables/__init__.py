@@ -28,6 +28,7 @@ __all__ = [
     "TableLimits",
     "parse_json",
     "read_table",
+    "size_bytes",
     "table_from_json",
     "write",
 ]
@@ -47,6 +48,7 @@ WRITABLE: tuple[str, ...] = (
 )
 
 
+_NPY = "application/x-npy"
 _NO_WORKBOOKS = "Excel workbooks are not read; save the sheet as CSV"
 
 _READERS: dict[str, Callable[[BinaryIO, str, TableLimits], Table]] = {
@@ -105,6 +107,11 @@ def write(result: ArrayResult, media_type: str) -> Iterator[bytes]:
             f"accept one of {', '.join(WRITABLE)}."
         ) from None
     return write_as(result)
+
+
+def size_bytes(result: ArrayResult, media_type: str) -> int | None:
+    """How many bytes `write` makes of a result, where that is known before."""
+    return npy_format.size_bytes(result) if media_type == _NPY else None
 
 
 def _unsupported(media_type: str) -> str:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.lib import format as npy
 
+from gmm_engine.types import AnyArray
 from service.domain.tables import ArrayResult, Table
 from service.domain.wording import counted
 from service.errors import InvalidTableError, MalformedBodyError
@@ -53,14 +54,11 @@ def read(body: BinaryIO, limits: TableLimits) -> Table:
     if len(shape) != 2:
         raise InvalidTableError(_wrong_dimensions(shape))
     limits.check_shape(*shape)
-    size = math.prod(shape) * dtype.itemsize
-    data = _read_exactly(body, size)
-    rows = np.frombuffer(data, dtype).reshape(
-        shape, order="F" if fortran_order else "C"
-    )
+    # Into the array's own memory: for a large table a copy takes as long as its answer.
+    rows = np.empty(shape, dtype, order="F" if fortran_order else "C")
+    _read_into(rows, body)
     with np.errstate(invalid="ignore"):  # Some NaN of float32 would warn.
-        # A copy: an array over the bytes could not be written to.
-        numbers = np.array(rows, dtype="<f8", order="C")
+        numbers = np.asarray(rows, dtype="<f8", order="C")
     return checked_table(numbers, limits)
 
 
@@ -69,16 +67,28 @@ def write(result: ArrayResult) -> Iterator[bytes]:
     arrays = list(result.arrays.values())
     matrix = arrays[0] if len(arrays) == 1 else None
     n_rows = len(arrays[0])
-    if matrix is not None:
-        dtype, shape = matrix.dtype.newbyteorder("<"), matrix.shape
-    else:
-        dtype, shape = np.dtype("<f8"), (n_rows, len(result.columns))
+    dtype, shape = _layout(arrays, result)
     yield _header(dtype, shape)
     for start, stop in row_blocks(n_rows, len(result.columns)):
         block = (
             side_by_side(arrays, start, stop) if matrix is None else matrix[start:stop]
         )
         yield np.ascontiguousarray(block, dtype=dtype).tobytes()
+
+
+def size_bytes(result: ArrayResult) -> int:
+    """How many bytes `write` yields."""
+    arrays = list(result.arrays.values())
+    dtype, shape = _layout(arrays, result)
+    return len(_header(dtype, shape)) + math.prod(shape) * dtype.itemsize
+
+
+def _layout(
+    arrays: Sequence[AnyArray], result: ArrayResult
+) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    if len(arrays) == 1:
+        return arrays[0].dtype.newbyteorder("<"), arrays[0].shape
+    return np.dtype("<f8"), (len(arrays[0]), len(result.columns))
 
 
 def _header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
@@ -104,13 +114,13 @@ def _read_header(body: BinaryIO) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
             "The npy file has an unknown version; save it with numpy.save."
         )
     length_bytes = 2 if version == (1, 0) else 4
-    length = int.from_bytes(_read_exactly(body, length_bytes, more=True), "little")
+    length = int.from_bytes(_read_exactly(body, length_bytes), "little")
     if length > _MAX_HEADER_BYTES:
         raise MalformedBodyError(
             f"The npy header says that it has {length} bytes; at most "
             f"{_MAX_HEADER_BYTES} are read. Save a plain array with numpy.save."
         )
-    header = _read_exactly(body, length, more=True).decode("utf-8", "replace")
+    header = _read_exactly(body, length).decode("utf-8", "replace")
     return _parse_header(header)
 
 
@@ -160,23 +170,35 @@ def _shape(text: str) -> tuple[int, ...]:
     return tuple(map(int, sizes))
 
 
-def _read_exactly(body: BinaryIO, size: int, *, more: bool = False) -> bytes:
-    """Return the next bytes; unless there is more to come, they must be the last."""
-    pieces, missing = [], size
-    while missing and (piece := body.read(missing)):
-        pieces.append(piece)
-        missing -= len(piece)
-    if missing:
+def _read_exactly(body: BinaryIO, size: int) -> bytes:
+    """Return the next bytes of the header."""
+    data = bytearray(size)
+    _fill(memoryview(data), body)
+    return bytes(data)
+
+
+def _read_into(rows: AnyArray, body: BinaryIO) -> None:
+    """Fill an array with the next bytes, which must be the last."""
+    if rows.size:
+        # In the order of memory, whatever that of the axes.
+        _fill(rows.reshape(-1, order="A").view(np.uint8).data, body)
+    if body.read(1):
         raise MalformedBodyError(
-            f"The npy file ends {counted(missing, 'byte')} early: its header "
-            "promises more than was sent. Send the whole file."
+            f"The npy file goes on after the {rows.nbytes} bytes that its header "
+            "promises. Send one array, saved with numpy.save."
         )
-    if not more and body.read(1):
+
+
+def _fill(memory: memoryview, body: BinaryIO) -> None:
+    # Every body is one; BinaryIO does not say so.
+    source, n_read = cast("io.BufferedIOBase", body), 0
+    while n_read < len(memory) and (n := source.readinto(memory[n_read:])):
+        n_read += n
+    if n_read < len(memory):
         raise MalformedBodyError(
-            f"The npy file goes on after the {size} bytes that its header promises. "
-            "Send one array, saved with numpy.save."
+            f"The npy file ends {counted(len(memory) - n_read, 'byte')} early: its "
+            "header promises more than was sent. Send the whole file."
         )
-    return b"".join(pieces)
 
 
 def _wrong_dimensions(shape: tuple[int, ...]) -> str:

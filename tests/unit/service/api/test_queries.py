@@ -175,3 +175,16 @@ def test_a_large_answer_is_streamed(client, model_id, monkeypatch):
     monkeypatch.setattr("service.api.blueprint._MAX_UNSTREAMED_BYTES", 0)
     answer = ask(client, model_id, "predict")
     assert len(answer.json["labels"]) == 6
+    assert "Content-Length" not in answer.headers
+
+
+def test_a_large_answer_has_its_length_where_that_is_known(
+    client, model_id, monkeypatch
+):
+    monkeypatch.setattr("service.api.blueprint._MAX_UNSTREAMED_BYTES", 0)
+    headers = {"Accept": "application/x-npy"}
+    answer = ask(
+        client, model_id, "predict_proba", json={"data": POINTS}, headers=headers
+    )
+    assert int(answer.headers["Content-Length"]) == len(answer.data)
+    assert np.load(io.BytesIO(answer.data)).shape == (6, 2)

@@ -153,6 +153,21 @@ def test_infinities_are_never_written_as_null():
     }
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"labels": np.arange(5)},
+        {"samples": np.arange(6.0).reshape(2, 3).T, "labels": np.array([1, 0, 1])},
+        {"log_densities": np.array([-np.inf, 0.1]), '"': np.array([1e300, np.nan])},
+    ],
+)
+def test_few_numbers_are_written_like_many(arrays, monkeypatch):
+    result = ArrayResult(arrays, ())
+    few = b"".join(write(result, "application/json"))
+    monkeypatch.setattr("service.tables.json_format._FEW", -1)
+    assert few == b"".join(write(result, "application/json"))
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=3),
     lambda values: st.lists(values, max_size=4),

@@ -15,7 +15,7 @@ from service.errors import (
     MissingValuesError,
     TooLargeError,
 )
-from service.tables import write
+from service.tables import size_bytes, write
 from tests.unit.service.tables.reading import (
     NPY,
     SMALL,
@@ -159,3 +159,15 @@ def test_several_arrays_are_written_side_by_side():
     result = ArrayResult({"samples": X, "labels": np.array([1, 0])}, tuple("abcd"))
     written = np.load(io.BytesIO(b"".join(write(result, NPY))))
     np.testing.assert_array_equal(written, [[0, 1, 2, 1], [3, 4, 5, 0]])
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        ArrayResult({"labels": np.arange(5)}, ("label",)),
+        ArrayResult({"probabilities": X}, tuple("abc")),
+        ArrayResult({"samples": X, "labels": np.array([1, 0])}, tuple("abcd")),
+    ],
+)
+def test_the_size_is_known_before_it_is_written(result):
+    assert size_bytes(result, NPY) == len(b"".join(write(result, NPY)))
