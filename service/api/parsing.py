@@ -54,9 +54,13 @@ class RequestParser(FlaskParser):
         """
         try:
             given = self._load_upload(current_request(), schema)
-            if given.keys() == schema.fields.keys() == {"data"}:
-                # A table alone, where nothing else may come: nothing to look for.
-                return {"data": schema.fields["data"].deserialize(given["data"])}
+            is_table_alone = given.keys() == schema.fields.keys() == {"data"}
+            # Where nothing else may come there is nothing to look for. That null is no
+            # table only the schema says with the name of the field.
+            if is_table_alone and given["data"] is not None:
+                return {
+                    "data": schema.fields["data"].deserialize(given["data"], "data")
+                }
             loaded: dict[str, Any] = schema.load(given, unknown=RAISE)
         except ValidationError as error:
             raise _refused(error.messages_dict, schema) from error

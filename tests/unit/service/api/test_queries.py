@@ -32,6 +32,15 @@ def test_probabilities_sum_to_one(client, model_id):
     np.testing.assert_allclose(np.sum(probabilities, axis=1), 1)
 
 
+@pytest.mark.parametrize("question", QUERIES)
+@pytest.mark.parametrize("data", [None, "text", 1, {}, [], [[]], [[1, None]], [[1], 2]])
+def test_what_is_no_table_is_refused_with_its_place(client, model_id, question, data):
+    answer = ask(client, model_id, question, json={"data": data})
+    assert answer.status_code == 422
+    for error in answer.json["errors"]:
+        assert error["pointer"].startswith("/data")
+
+
 def test_the_score_is_the_mean_and_the_sum_of_the_log_densities(client, model_id):
     densities = ask(client, model_id, "score_samples").json["log_densities"]
     score = ask(client, model_id, "score").json
