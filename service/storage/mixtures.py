@@ -64,30 +64,30 @@ def bounded(trajectory: Trajectory) -> Trajectory:
 
 
 class MixtureCache:
-    """The mixtures read last, by id and checksum, up to a number of bytes.
+    """The mixtures read last, by id and stored head, up to a number of bytes.
 
-    Mixtures never change, so a hit is right as long as the model exists: who asks has
-    just read its head, which names the checksum.
+    A head names the checksum of its mixture, and no two writes have the same: who has
+    just read one need not look into it to know that this is still its mixture.
     """
 
     def __init__(self, max_bytes: int = _CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
         self._size_bytes = 0
-        self._mixtures: OrderedDict[tuple[str, str], GaussianMixture] = OrderedDict()
+        self._mixtures: OrderedDict[tuple[str, bytes], GaussianMixture] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, model_id: str, checksum: str) -> GaussianMixture | None:
+    def get(self, model_id: str, head: bytes) -> GaussianMixture | None:
         with self._lock:
-            mixture = self._mixtures.get((model_id, checksum))
+            mixture = self._mixtures.get((model_id, head))
             if mixture is not None:
-                self._mixtures.move_to_end((model_id, checksum))
+                self._mixtures.move_to_end((model_id, head))
             return mixture
 
-    def put(self, model_id: str, checksum: str, mixture: GaussianMixture) -> None:
+    def put(self, model_id: str, head: bytes, mixture: GaussianMixture) -> None:
         with self._lock:
-            if (model_id, checksum) in self._mixtures:
+            if (model_id, head) in self._mixtures:
                 return
-            self._mixtures[model_id, checksum] = mixture
+            self._mixtures[model_id, head] = mixture
             self._size_bytes += _size_bytes(mixture)
             while self._size_bytes > self._max_bytes:
                 _, oldest = self._mixtures.popitem(last=False)

@@ -76,15 +76,18 @@ class RedisModelRepository:
 
     def mixture(self, model_id: str) -> GaussianMixture:
         # The head is asked for each time: a deleted model is gone from every process.
-        head = self._head(model_id)
-        mixture = self._cache.get(model_id, head["checksum"])
+        stored = self._stored(model_id)
+        mixture = self._cache.get(model_id, stored)
         if mixture is None:
-            value = self._value(model_id, self._keys.model_parameters(model_id))
-            if _checksum(value) != head["checksum"]:
-                raise CorruptValueError(f"Model {model_id!r} has wrong parameters.")
-            mixture = decode_mixture(value, head["covariance_type"])
-            self._cache.put(model_id, head["checksum"], mixture)
+            mixture = self._read_mixture(model_id, decode_record(stored))
+            self._cache.put(model_id, stored, mixture)
         return mixture
+
+    def _read_mixture(self, model_id: str, head: dict[str, Any]) -> GaussianMixture:
+        value = self._value(model_id, self._keys.model_parameters(model_id))
+        if _checksum(value) != head["checksum"]:
+            raise CorruptValueError(f"Model {model_id!r} has wrong parameters.")
+        return decode_mixture(value, head["covariance_type"])
 
     def trajectory(self, model_id: str) -> Trajectory:
         head = self._head(model_id)

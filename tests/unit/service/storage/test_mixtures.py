@@ -61,10 +61,10 @@ def test_arrays_that_do_not_fit_together_are_no_mixture():
 def test_the_cache_forgets_what_was_not_asked_for_longest():
     cache = mixtures.MixtureCache(max_bytes=2 * SIZE)
     for model_id in ("a", "b"):
-        cache.put(model_id, "1", a_mixture())
-    cache.get("a", "1")
-    cache.put("c", "1", a_mixture())
-    assert [cache.get(model_id, "1") is None for model_id in "abc"] == [
+        cache.put(model_id, b"1", a_mixture())
+    cache.get("a", b"1")
+    cache.put("c", b"1", a_mixture())
+    assert [cache.get(model_id, b"1") is None for model_id in "abc"] == [
         False,
         True,
         False,
@@ -73,18 +73,18 @@ def test_the_cache_forgets_what_was_not_asked_for_longest():
 
 def test_the_cache_is_empty_rather_than_too_large():
     cache = mixtures.MixtureCache(max_bytes=SIZE - 1)
-    cache.put("a", "1", a_mixture())
+    cache.put("a", b"1", a_mixture())
     assert len(cache) == 0
 
 
 def test_the_cache_knows_the_same_id_with_other_parameters_apart():
     cache = mixtures.MixtureCache()
-    cache.put("a", "1", a_mixture())
-    assert cache.get("a", "2") is None
+    cache.put("a", b"1", a_mixture())
+    assert cache.get("a", b"2") is None
 
 
 def test_a_mixture_put_twice_counts_once():
     cache = mixtures.MixtureCache(max_bytes=2 * SIZE)
     for model_id in ("a", "b", "b", "b"):
-        cache.put(model_id, "1", a_mixture())
+        cache.put(model_id, b"1", a_mixture())
     assert len(cache) == 2
