@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from flask import Flask, Response
 from werkzeug.wsgi import ClosingIterator
@@ -29,7 +29,7 @@ _SECURITY = {
 
 
 # Werkzeug corrects these before they are sent.
-_CORRECTED = frozenset({"location", "content-location", "content-length"})
+_CORRECTED = frozenset({"location", "content-location"})
 
 
 class SecuredResponse(Response):
@@ -44,22 +44,14 @@ class SecuredResponse(Response):
     ) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
         given = {name.lower() for name, _ in self.headers}
         is_plain = self.status_code == 200 and environ["REQUEST_METHOD"] != "HEAD"
-        if is_plain and given.isdisjoint(_CORRECTED) and self._is_in_one_piece():
-            sent = self._as_it_is()
+        if is_plain and "content-length" in given and given.isdisjoint(_CORRECTED):
+            # What werkzeug would return, without looking for what to correct.
+            body: Iterable[bytes] = ClosingIterator(self.iter_encoded(), self.close)
+            status, headers = self.status, list(self.headers)
         else:
-            sent = super().get_wsgi_response(environ)
-        missing = [each for name, each in _SECURITY.items() if name not in given]
-        return sent[0], sent[1], sent[2] + missing
-
-    def _is_in_one_piece(self) -> bool:
-        pieces = self.response
-        return type(pieces) is list and len(pieces) == 1 and type(pieces[0]) is bytes
-
-    def _as_it_is(self) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
-        """What werkzeug would make of it, without looking for what to correct."""
-        pieces = cast("list[bytes]", self.response)
-        headers = [*self.headers, ("Content-Length", str(len(pieces[0])))]
-        return ClosingIterator(pieces, self.close), self.status, headers
+            body, status, headers = super().get_wsgi_response(environ)
+        headers += [each for name, each in _SECURITY.items() if name not in given]
+        return body, status, headers
 
 
 def register_security_headers(app: Flask) -> None:

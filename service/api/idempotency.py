@@ -63,7 +63,7 @@ def register_idempotency(app: Flask) -> None:
 
     @app.before_request
     def hash_body() -> None:
-        if request.method == "POST" and "Idempotency-Key" in request.headers:
+        if "HTTP_IDEMPOTENCY_KEY" in request.environ and request.method == "POST":
             # Where the parsers look for it, whoever comes first.
             request.stream = HashingStream(request.stream)  # type: ignore[assignment]
 
