@@ -63,7 +63,7 @@ audit: | $(BIN)/python  ## look the locked versions up in the advisories
 	@PIP_AUDIT=$(VENV)/audit/bin/pip-audit .ci/audit
 
 bench: $(VENV)/.dev-installed  ## tables beside scikit-learn (an hour on two quiet cores)
-	for table in kernel end_to_end queries memory scaling optima recovery http; do \
+	for table in kernel end_to_end queries memory scaling optima acceleration recovery http; do \
 		$(BIN)/python -m benchmarks.$$table || exit 1; done
 
 chaos: $(VENV)/.dev-installed  ## three minutes of killing everything at random

@@ -26,6 +26,8 @@ _HISTORY_NUMBERS = 4_000_000
 _DAMPING = 1e-9
 # No coordinate (a logarithm, or a mean in standard deviations) moves farther at once.
 _LONGEST_STEP = 3.0
+# The same where EM is followed, not led.
+_LONGEST_STRETCH = 0.25
 # Components are all but equal when they differ by less than this many deviations.
 _MELTING = 0.1
 
@@ -81,6 +83,20 @@ class Accelerator:
             return None
         reach = _LONGEST_STEP / max(longest, _LONGEST_STEP)
         return from_vector(self._points[-1] + reach * step, em)
+
+
+def stretched(current: Parameters, em: Parameters, factor: float) -> Parameters:
+    """Return the point `factor` times as far from `current` as `em` is.
+
+    References
+    ----------
+    Salakhutdinov & Roweis (2003), Adaptive overrelaxed bound optimization methods.
+    """
+    start = to_vector(current)
+    step = to_vector(em) - start
+    longest = factor * np.abs(step / _units(current)).max()
+    reach = factor * _LONGEST_STRETCH / max(longest, _LONGEST_STRETCH)
+    return from_vector(start + max(reach, 1.0) * step, em)
 
 
 def are_melting(parameters: Parameters) -> bool:

@@ -28,7 +28,7 @@ class Phase(enum.IntEnum):
 
 _NUMBERS = ("version", "phase", "start", "n_starts")
 _ARRAYS = ("start_log_likelihoods",)
-_RUN_NUMBERS = ("n_samples", "n_plain", "stride", "accelerate", "is_near")
+_RUN_NUMBERS = ("n_samples", "n_plain", "n_leaving", "stride", "accelerate", "is_near")
 _RUN_ARRAYS = (
     "tol",
     "center",

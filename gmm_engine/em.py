@@ -11,7 +11,7 @@ from operator import add
 
 import numpy as np
 
-from gmm_engine.acceleration import Accelerator, are_melting
+from gmm_engine.acceleration import Accelerator, are_melting, stretched
 from gmm_engine.covariance import CovarianceStructure, Moments
 from gmm_engine.errors import NoAnswerError
 from gmm_engine.frame import Frame
@@ -34,7 +34,7 @@ _NOISE = 1e-15
 _NONE = np.empty(0, dtype=np.int64)
 # Up to here factorizing matrices in plain loops is cheaper than by LAPACK.
 _FEW_FEATURES = 24
-# How many steps EM makes alone when its gains grow.
+# How many steps are stretched, each twice as far as the last, when EM's gains grow.
 _LEAVING = 5
 
 
@@ -176,8 +176,9 @@ class EmRun:
         self.log_likelihoods: list[float] = []
         self.dropped: list[Diagnostic] = []
         self.accelerator = Accelerator() if accelerate else None
-        # How many steps of EM itself are due.
+        # How many steps of EM itself are due, and how many stretched ones.
         self.n_plain = 0
+        self.n_leaving = 0
         # The gains of the last steps, of EM itself and in a row.
         self.gains: deque[float] = deque(maxlen=2)
         means, covariances = start.parameters.means, start.parameters.covariances
@@ -235,6 +236,7 @@ class EmRun:
         move; EM's own point follows.
         """
         step = m_step(self.problem, self.statistics, self.parameters.means)
+        is_leaving = self.n_leaving > 0
         beyond = self._beyond(step)
         if beyond is None:
             statistics = self._evaluated(step.parameters)
@@ -242,8 +244,8 @@ class EmRun:
             self._move_to(step, statistics)
             if len(self.gains) == 2 and self.gains[1] > self.gains[0]:
                 # EM speeds up: it is leaving a saddle, to which extrapolation
-                # would lead back.
-                self.n_plain = _LEAVING
+                # would lead back. Farther on the same way is better.
+                self.n_leaving = _LEAVING
             return
         self.gains.clear()
         statistics = self._evaluated(beyond.parameters)
@@ -253,9 +255,10 @@ class EmRun:
         else:
             assert self.accelerator is not None
             self.accelerator.forget()
+            self.n_leaving = 0
             self._note()
-        if gain <= REMAINING_SHARE * self.tol:
-            self.n_plain = 2
+        if gain <= REMAINING_SHARE * self.tol or is_leaving:
+            self.n_plain = 0 if self.n_leaving else 2
 
     def _beyond(self, step: MStep) -> MStep | None:
         if self.accelerator is None:
@@ -267,9 +270,14 @@ class EmRun:
         if self.n_plain:
             self.n_plain -= 1
             return None
-        if are_melting(step.parameters):
+        if self.n_leaving:
+            factor = 2.0 ** (_LEAVING - self.n_leaving + 1)
+            self.n_leaving -= 1
+            proposed = stretched(self.parameters, step.parameters, factor)
+        elif are_melting(step.parameters):
             return None
-        proposed = self.accelerator.propose(self.parameters, step.parameters)
+        else:
+            proposed = self.accelerator.propose(self.parameters, step.parameters)
         if proposed is None:
             return None
         beyond = repaired(as_start(proposed), self.problem.floor)

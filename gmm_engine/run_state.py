@@ -27,6 +27,7 @@ def run_numbers(run: EmRun) -> dict[str, int]:
     return {
         "n_samples": run.problem.source.n_samples,
         "n_plain": run.n_plain,
+        "n_leaving": run.n_leaving,
         "stride": run.recorder.stride,
         "accelerate": int(run.accelerator is not None),
         "is_near": int(run.is_near),
@@ -112,6 +113,7 @@ def resumed(checkpoint: Checkpoint, source: ArraySource) -> EmRun:
     run.log_likelihoods = log_likelihoods
     run.gains.extend(arrays["gains"].tolist())
     run.n_plain = numbers["n_plain"]
+    run.n_leaving = numbers["n_leaving"]
     run.dropped = [
         Diagnostic(DiagnosticKind.DROPPED, component=int(k), iteration=int(iteration))
         for k, iteration in arrays["dropped"]

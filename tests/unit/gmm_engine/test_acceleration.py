@@ -8,7 +8,7 @@ from hypothesis import given
 from numpy.testing import assert_allclose
 
 from gmm_engine import COVARIANCE_TYPES, GaussianMixture, fit
-from gmm_engine.acceleration import from_vector, to_vector
+from gmm_engine.acceleration import from_vector, stretched, to_vector
 from gmm_engine.mixture import enter_frame, leave_frame
 from tests.oracles import reference_data, start_labels
 from tests.strategies import mixtures
@@ -68,3 +68,31 @@ def test_slow_convergence_takes_at_most_a_third_of_the_iterations():
     fast = fit(X, **options)
     assert 3 * fast.n_iter <= plain.n_iter
     assert fast.log_likelihood >= plain.log_likelihood
+
+
+def test_a_saddle_is_left_in_a_third_of_the_iterations():
+    X = reference_data("faithful")
+    options = {
+        "initial": start_labels("faithful", 4),
+        "covariance_type": "tied",
+        "tol": 1e-9,
+        "max_iter": 5_000,
+    }
+    plain = fit(X, accelerate=False, **options)
+    fast = fit(X, **options)
+    assert 3 * fast.n_iter <= plain.n_iter
+    assert fast.log_likelihood >= plain.log_likelihood - 1e-9 * len(X)
+    assert (np.diff(fast.log_likelihoods) >= -1e-9).all()
+
+
+def test_a_stretched_step_keeps_its_direction_and_its_measure():
+    truth = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [1.0, 1.0], "spherical")
+    near = GaussianMixture([0.5, 0.5], [[-1.0], [1.01]], [1.0, 1.0], "spherical")
+    frame = truth._own_frame()
+    start, end = enter_frame(truth, frame), enter_frame(near, frame)
+    step = to_vector(end) - to_vector(start)
+    far = to_vector(stretched(start, end, 4.0)) - to_vector(start)
+    assert_allclose(far, 4 * step, atol=1e-12)
+    farther = to_vector(stretched(start, end, 1e6)) - to_vector(start)
+    assert_allclose(farther / np.linalg.norm(farther), step / np.linalg.norm(step))
+    assert np.abs(farther).max() < 1

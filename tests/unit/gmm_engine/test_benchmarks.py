@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["kernel", "end_to_end", "queries", "memory", "scaling", "optima"]
+    "name",
+    ["kernel", "end_to_end", "queries", "memory", "scaling", "optima", "acceleration"],
 )
 def test_a_benchmark_runs(name):
     answer = subprocess.run(
