@@ -210,11 +210,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
 def _array_answer(result: ArrayResult, media_type: str) -> Response:
     pieces = write(result, media_type)
-    headers = {"Content-Type": _CONTENT_TYPES[media_type], "Vary": "Accept"}
-    if sum(array.nbytes for array in result.arrays.values()) <= _MAX_UNSTREAMED_BYTES:
-        return Response(b"".join(pieces), headers=headers)
-    length = size_bytes(result, media_type)
+    is_small = (
+        sum(array.nbytes for array in result.arrays.values()) <= _MAX_UNSTREAMED_BYTES
+    )
+    body = b"".join(pieces) if is_small else pieces
+    response = Response(body, content_type=_CONTENT_TYPES[media_type])
+    response.headers.add("Vary", "Accept")
+    length = None if is_small else size_bytes(result, media_type)
     if length is not None:
         # Without a length the server would copy each piece to frame it.
-        headers["Content-Length"] = str(length)
-    return Response(pieces, headers=headers)
+        response.headers.add("Content-Length", str(length))
+    return response

@@ -67,7 +67,8 @@ def read_json_body(request: Request, options: ApiOptions) -> bytes:
     length = request.content_length
     least = min(_CHUNK_BYTES, options.max_json_bytes, options.max_body_bytes)
     is_encoded = "HTTP_CONTENT_ENCODING" in request.environ
-    if length is not None and length <= least and not is_encoded:
+    # Werkzeug's zero may stand for a length that cannot be read.
+    if length and length <= least and not is_encoded:
         return _read_small(request.stream, length)
     body = open_body(request, options, _MEMORY_PER_JSON_BYTE).read(
         options.max_json_bytes + 1
