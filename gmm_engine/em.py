@@ -273,15 +273,18 @@ class EmRun:
         if self.n_leaving:
             factor = 2.0 ** (_LEAVING - self.n_leaving + 1)
             self.n_leaving -= 1
-            proposed = stretched(self.parameters, step.parameters, factor)
-        elif are_melting(step.parameters):
+            return self._safe(stretched(self.parameters, step.parameters, factor))
+        if are_melting(step.parameters):
             return None
-        else:
-            proposed = self.accelerator.propose(self.parameters, step.parameters)
+        return self._safe(self.accelerator.propose(self.parameters, step.parameters))
+
+    def _safe(self, proposed: Parameters | None) -> MStep | None:
+        """Return a point beyond EM's, unless a component collapses there."""
         if proposed is None:
             return None
         beyond = repaired(as_start(proposed), self.problem.floor)
         if beyond.collapsed.any():
+            assert self.accelerator is not None
             self.accelerator.forget()
             return None
         return beyond

@@ -9,10 +9,11 @@ from gmm_engine.checkpoint import Checkpoint
 from gmm_engine.covariance import structure_of
 from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.initialization import initialization_of
+from gmm_engine.progress import Announcer, OnIteration
 from gmm_engine.results import FitResult
 from gmm_engine.sources import ArraySource, n_processors, one_blas_thread, threads
 from gmm_engine.survey import survey
-from gmm_engine.task import FitTask, OnIteration, Plan
+from gmm_engine.task import FitTask, Plan
 
 
 def fit(
@@ -120,7 +121,7 @@ def fit(
             max_iter,
             reg_covar,
             accelerate,
-            on_iteration,
+            Announcer(on_iteration, seen.frame),
         )
         plan = None
         if n_components is not None and initial is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,35 +11,22 @@ from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.em import EmRun, MStep, Problem, as_start, repaired
 from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.initialization import Initialization
-from gmm_engine.kernels.density import Parameters
 from gmm_engine.mixture import leave_frame
-from gmm_engine.results import (
-    Diagnostic,
-    DiagnosticKind,
-    FitResult,
-    FitStatus,
-    IterationState,
-)
+from gmm_engine.progress import Announcer
+from gmm_engine.results import Diagnostic, DiagnosticKind, FitResult, FitStatus
 from gmm_engine.run_state import resumed
-from gmm_engine.samples import (
+from gmm_engine.search.candidates import SAME_OPTIMUM, Origin, SearchTable
+from gmm_engine.search.reporting import SearchReporter, StoppedError
+from gmm_engine.search.samples import (
     NEAR_SHARE,
-    Sample,
     draw_samples,
     first_within,
     sample_sizes,
     shortfall,
 )
-from gmm_engine.search import (
-    SAME_OPTIMUM,
-    Origin,
-    Search,
-    SearchResult,
-    SearchTable,
-    Standing,
-)
-from gmm_engine.search_state import (
+from gmm_engine.search.searching import Search
+from gmm_engine.search.state import (
     checkpoint_of_run,
-    checkpoint_of_search,
     origin_of,
     seed_of,
     standing_of,
@@ -49,23 +35,10 @@ from gmm_engine.search_state import (
 from gmm_engine.sources import ArraySource
 from gmm_engine.starts import floor_for, given_start, within_variances
 from gmm_engine.survey import Survey
-from gmm_engine.trajectory import Entry
 from gmm_engine.types import FloatArray
 
-OnIteration = Callable[[IterationState], object]
-# While starts are searched, on_iteration is called once for so many operations
-# (a fraction of a second), so that a fit can be stopped there too.
-_OPERATIONS_BETWEEN_REPORTS = 5e8
 # The tol of a fit that is searched on all its rows, as a share of the one given.
 SMALL_TOL_SHARE = 0.25
-
-
-class _StoppedError(Exception):
-    """on_iteration returned False while starts were searched."""
-
-    def __init__(self, parameters: Parameters) -> None:
-        super().__init__()
-        self.parameters = parameters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +62,7 @@ class FitTask:
     max_iter: int
     reg_covar: float
     accelerate: bool
-    on_iteration: OnIteration | None
+    announcer: Announcer
 
     def from_given(self, initial: object, n_components: int | None) -> FitResult:
         """Return the fit from a start that the caller gives."""
@@ -119,7 +92,7 @@ class FitTask:
         table, standing = SearchTable(), None
         if checkpoint is not None:
             table, standing = table_of(checkpoint), standing_of(checkpoint, samples)
-        reporter = _SearchReporter(self, plan, problem, seed, table)
+        reporter = SearchReporter(self.announcer, plan.n_init, problem, seed, table)
         looking = Search(
             problem,
             samples,
@@ -135,7 +108,7 @@ class FitTask:
                 child = seeds[reporter.table.n_done]
                 reporter.on_result(looking.run(child, standing), samples[-1])
                 standing = None
-        except _StoppedError as stopped:
+        except StoppedError as stopped:
             run = self._run(problem, as_start(stopped.parameters))
             origin = reporter.table.origin(plan.n_init)
             return self._result(run, FitStatus.CANCELLED, origin)
@@ -205,14 +178,13 @@ class FitTask:
         if is_resumed and self._can_go_on(run):
             run.step()
         while True:
-            state = self.state(
+            if not self.announcer.goes_on(
                 run.recorder.newest(),
                 origin.start,
                 origin.n_starts,
                 "full",
                 lambda: checkpoint_of_run(run, origin),
-            )
-            if not self.goes_on(state):
+            ):
                 return self._result(run, FitStatus.CANCELLED, origin)
             if not self._can_go_on(run):
                 break
@@ -223,33 +195,8 @@ class FitTask:
             return self._result(run, FitStatus.CONVERGED, origin)
         return self._result(run, FitStatus.MAX_ITER_REACHED, origin)
 
-    def state(
-        self,
-        entry: Entry,
-        start: int,
-        n_starts: int,
-        phase: str,
-        make_checkpoint: Callable[[], Checkpoint],
-    ) -> IterationState:
-        """Return what on_iteration is shown."""
-        frame = self.seen.frame
-        iteration, log_likelihood, parameters = entry
-        return IterationState(
-            iteration,
-            start,
-            n_starts,
-            log_likelihood,
-            phase,
-            lambda: leave_frame(parameters, frame),
-            make_checkpoint,
-        )
-
     def _can_go_on(self, run: EmRun) -> bool:
         return run.iteration < self.max_iter and not run.converged
-
-    def goes_on(self, state: IterationState) -> bool:
-        """Whether on_iteration wants the fit to go on."""
-        return self.on_iteration is None or self.on_iteration(state) is not False
 
     def _result(self, run: EmRun, status: FitStatus, origin: Origin) -> FitResult:
         constant = [
@@ -269,49 +216,3 @@ class FitTask:
             start_log_likelihoods=origin.log_likelihoods - self.seen.frame.log_volume,
             n_starts_at_best=origin.n_at_best,
         )
-
-
-@dataclass(slots=True, eq=False)
-class _SearchReporter:
-    """Shows the caller where searches stand, now and then, and lets him stop them."""
-
-    task: FitTask
-    plan: Plan
-    problem: Problem
-    seed: np.random.SeedSequence
-    table: SearchTable
-    operations: float = 0.0
-
-    def on_iteration(self, run: EmRun, standing: Standing | None) -> None:
-        """Take note of an iteration on a sample."""
-        self.operations += (
-            run.problem.source.n_samples * run.parameters.covariances.size
-        )
-        if self.operations >= _OPERATIONS_BETWEEN_REPORTS:
-            self.operations = 0.0
-            self._show(run.recorder.newest(), self.table.n_done, standing, run)
-
-    def on_result(self, result: SearchResult, sample: Sample) -> None:
-        """Take note of what a search has found on a sample."""
-        self.table = self.table.joined(result)
-        end = result.best.end
-        if self.table.n_done < self.plan.n_init and end is not None:
-            mean = result.best.log_likelihood - self.problem.frame.log_volume
-            entry = (0, mean * sample.source.total_weight, end)
-            self._show(entry, self.table.n_done - 1, None, None)
-
-    def _show(
-        self, entry: Entry, start: int, standing: Standing | None, run: EmRun | None
-    ) -> None:
-        n_init, structure = self.plan.n_init, self.problem.structure
-        state = self.task.state(
-            entry,
-            start,
-            n_init,
-            "search",
-            lambda: checkpoint_of_search(
-                self.seed, structure, n_init, self.table, standing, run
-            ),
-        )
-        if not self.task.goes_on(state):
-            raise _StoppedError(entry[2])

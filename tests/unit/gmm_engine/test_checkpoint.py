@@ -14,9 +14,9 @@ from gmm_engine import (
     InvalidArgumentError,
     fit,
 )
-from gmm_engine import task as task_module
 from gmm_engine.checkpoint import Phase
-from gmm_engine.search import Search
+from gmm_engine.search import reporting
+from gmm_engine.search.searching import Search
 from tests.oracles import reference_data, start_labels
 from tests.strategies import random_mixture
 
@@ -116,7 +116,7 @@ def test_searches_that_were_made_are_not_made_again(random_state, monkeypatch):
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_a_fit_goes_on_in_the_middle_of_a_search(covariance_type, monkeypatch):
-    monkeypatch.setattr(task_module, "_OPERATIONS_BETWEEN_REPORTS", 0)
+    monkeypatch.setattr(reporting, "_OPERATIONS_BETWEEN_REPORTS", 0)
     truth = random_mixture(np.random.default_rng(1), 4, 3, covariance_type, 3.0)
     data, _ = truth.sample(60_000, 0)
     options = {"n_components": 4, "covariance_type": covariance_type, "n_init": 2}

@@ -8,13 +8,8 @@ from numpy.testing import assert_allclose
 
 from gmm_engine import COVARIANCE_TYPES, GaussianMixture, fit
 from gmm_engine.mixture import enter_frame, leave_frame
-from gmm_engine.moves import (
-    Posterior,
-    best_split,
-    changed,
-    likely_merges,
-    split_and_merge,
-)
+from gmm_engine.search.changes import Posterior, best_split, likely_merges
+from gmm_engine.search.moves import changed, split_and_merge
 from tests.strategies import random_mixture
 
 STRUCTURES = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

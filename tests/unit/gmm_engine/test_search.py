@@ -7,11 +7,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 from gmm_engine import COVARIANCE_TYPES, FitStatus, IterationState, fit
-from gmm_engine import task as task_module
 from gmm_engine.frame import Frame
 from gmm_engine.kernels.dispatch import compiled_kernels
 from gmm_engine.mixture import enter_frame
-from gmm_engine.samples import draw_samples, sample_sizes
+from gmm_engine.search import reporting
+from gmm_engine.search.samples import draw_samples, sample_sizes
 from gmm_engine.sources import ArraySource
 from tests.strategies import random_mixture
 
@@ -125,7 +125,7 @@ def test_sample_sizes_grow_and_leave_most_of_the_rows():
 
 
 def test_a_fit_can_be_stopped_while_it_searches(monkeypatch):
-    monkeypatch.setattr(task_module, "_OPERATIONS_BETWEEN_REPORTS", 0)
+    monkeypatch.setattr(reporting, "_OPERATIONS_BETWEEN_REPORTS", 0)
     X, _ = random_mixture(np.random.default_rng(1), 4, 3, "full").sample(60_000, 0)
     states: list[IterationState] = []
 

@@ -11,8 +11,8 @@ from gmm_engine.covariance import CovarianceStructure, structure_of
 from gmm_engine.em import EmRun
 from gmm_engine.kernels.density import Parameters
 from gmm_engine.run_state import resumed, run_arrays, run_numbers
-from gmm_engine.samples import Sample
-from gmm_engine.search import Candidate, Origin, SearchTable, Standing
+from gmm_engine.search.candidates import Candidate, Origin, SearchTable, Standing
+from gmm_engine.search.samples import Sample
 from gmm_engine.types import FloatArray
 
 _WORD = 1 << 32

@@ -1,25 +1,18 @@
-"""Split and merge: out of an optimum with two components where one would do.
+"""What splitting a component or merging two of them gains, on the rows concerned alone.
 
-EM cannot carry a component from one end of the data to the other. Here one component
-is split in two and a pair of others merged into one, wherever that gains. What a change
-gains is found on the rows that it concerns alone: let g be some components, w_n their
-part of row n's density, and S_n that part before and S'_n after the change; then
+Let g be some components, w_n their part of row n's density, and S_n that part before
+and S'_n after a change; then
 
     ln(1 - w_n + w_n S'_n / S_n) >= w_n ln(S'_n / S_n),
 
 since the logarithm is concave. So what changes gain on their own rows, weighted by w_n,
 the whole mixture gains at least, and changes to different components add up.
-
-References
-----------
-Ueda, Nakano, Ghahramani & Hinton (2000), SMEM algorithm for mixture models.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -28,11 +21,6 @@ from gmm_engine.frame import Frame
 from gmm_engine.kernels.density import LOG_TWO_PI, Parameters, prepare
 from gmm_engine.kernels.dispatch import compiled_kernels, kernel_for
 from gmm_engine.types import FloatArray, IntArray
-
-T = TypeVar("T")
-S = TypeVar("S")
-Mapped = Callable[[Callable[[S], T], Sequence[S]], Iterable[T]]
-"""map, perhaps on several threads."""
 
 # Rows of which a component has less than this part do not concern it.
 _LEAST_PART = 1e-3
@@ -99,41 +87,6 @@ class Change:
     gain: float
 
 
-def split_and_merge(
-    posterior: Posterior, mapped: Mapped[int, Change | None], least_gain: float
-) -> Parameters | None:
-    """Return the mixture with some components split and as many pairs merged.
-
-    None where no split gains `least_gain` nats more than the cheapest merge loses.
-    """
-    n_components = posterior.parameters.n_components
-    if n_components < 3:
-        return None
-    splits = [
-        split
-        for split in mapped(lambda k: best_split(posterior, k), range(n_components))
-        if split is not None and split.gain > least_gain
-    ]
-    if not splits:
-        return None
-    splits.sort(key=lambda each: -each.gain)
-    merges = sorted(likely_merges(posterior), key=lambda each: -each.gain)
-    accepted: list[Change] = []
-    taken: set[int] = set()
-    for split in splits:
-        if taken.intersection(split.replaced):
-            continue
-        for merge in merges:
-            if split.gain + merge.gain <= least_gain:
-                break
-            concerned = {*split.replaced, *merge.replaced}
-            if len(concerned) == 3 and not taken & concerned:
-                accepted += [split, merge]
-                taken |= concerned
-                break
-    return changed(posterior.parameters, accepted) if accepted else None
-
-
 def best_split(posterior: Posterior, k: int) -> Change | None:
     """Return the best way found to make two components of one."""
     mixture = posterior.parameters
@@ -177,7 +130,7 @@ def _halves(
     Side by side along its longest axis, and along that on which the rows look most like
     two heaps, by their kurtosis; and a core within a halo.
     """
-    one = _selected(mixture, [k])
+    one = selected(mixture, [k])
     matrix = mixture.structure.expand(one.covariances, 1, mixture.n_features)[0]
     eigenvalues, axes = np.linalg.eigh(matrix)
     lengths = np.sqrt(np.maximum(eigenvalues, 0.0))
@@ -223,7 +176,7 @@ def _merge(posterior: Posterior, i: int, j: int) -> Change:
     rows = np.flatnonzero(parts > _LEAST_PART)
     before = posterior.log_likelihood_of(parts[rows], rows)
     total = float(posterior.weights[rows] @ parts[rows])
-    pair = _selected(mixture, [i, j])
+    pair = selected(mixture, [i, j])
     weight = pair.weights.sum()
     shares = pair.weights / weight
     mean = shares @ pair.means
@@ -278,26 +231,7 @@ def _log_determinant(parameters: Parameters) -> float:
     return -2 * float(np.ravel(halves)[0])
 
 
-def changed(mixture: Parameters, changes: Sequence[Change]) -> Parameters:
-    """Return the mixture with components replaced."""
-    replaced = {k for change in changes for k in change.replaced}
-    kept = _selected(
-        mixture, [k for k in range(mixture.n_components) if k not in replaced]
-    )
-    pieces = [kept, *(change.parameters for change in changes)]
-    weights = np.concatenate([piece.weights for piece in pieces])
-    covariances = mixture.covariances
-    if mixture.structure.moments is not Moments.POOLED:
-        covariances = np.concatenate([piece.covariances for piece in pieces])
-    return Parameters(
-        weights / weights.sum(),
-        np.concatenate([piece.means for piece in pieces]),
-        covariances,
-        mixture.structure,
-    )
-
-
-def _selected(mixture: Parameters, components: list[int]) -> Parameters:
+def selected(mixture: Parameters, components: list[int]) -> Parameters:
     """Return some components; where all share a covariance they still do."""
     covariances = mixture.covariances
     if mixture.structure.moments is not Moments.POOLED:
