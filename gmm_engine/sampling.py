@@ -1,11 +1,15 @@
-"""Drawing rows from a mixture."""
+"""Drawing rows from a mixture: blocks of rows, each with random numbers of its own."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from gmm_engine.kernels.dispatch import compiled_kernels
+from gmm_engine.sources import n_processors, threads
 from gmm_engine.types import FloatArray, IntArray
+
+# Rows of a block: what is drawn does not depend on how many threads draw.
+_BLOCK = 1 << 15
 
 
 def sample(
@@ -19,12 +23,29 @@ def sample(
 
     `covariances` is (K, D, D). The components come in random order.
     """
-    n_components, n_features = means.shape
-    counts = rng.multinomial(n_samples, weights / weights.sum())
-    labels = rng.permutation(np.repeat(np.arange(n_components, dtype=np.int64), counts))
-    samples = rng.standard_normal((n_samples, n_features))
     # Unit diagonal first, so that features may differ in scale by any power of ten.
     scales = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
     factors = np.linalg.cholesky(covariances / scales[:, :, None] / scales[:, None, :])
-    compiled_kernels().color(samples, labels, means, factors * scales[:, :, None])
+    factors *= scales[:, :, None]
+    cumulative = np.cumsum(weights)
+    samples = np.empty((n_samples, means.shape[1]))
+    labels = np.empty(n_samples, dtype=np.int64)
+    starts = range(0, n_samples, _BLOCK)
+    seeds = np.random.SeedSequence(rng.integers(2**32, size=4).tolist())
+
+    def draw(start: int, seed: np.random.SeedSequence) -> None:
+        stop = start + _BLOCK
+        # The fastest of numpy's bit generators.
+        own = np.random.Generator(np.random.SFC64(seed))
+        uniforms = own.random(len(labels[start:stop])) * cumulative[-1]
+        drawn = np.searchsorted(cumulative, uniforms, side="right")
+        labels[start:stop] = np.minimum(drawn, len(cumulative) - 1)
+        own.standard_normal(out=samples[start:stop])
+        compiled_kernels().color(
+            samples[start:stop], labels[start:stop], means, factors
+        )
+
+    with threads(min(n_processors(), max(1, len(starts)))) as executor:
+        mapped = map if executor is None else executor.map
+        list(mapped(draw, starts, seeds.spawn(len(starts))))
     return samples, labels
