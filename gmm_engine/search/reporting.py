@@ -53,7 +53,7 @@ class SearchReporter:
         end = result.best.end
         if self.table.n_done < self.n_init and end is not None:
             mean = result.best.log_likelihood - self.problem.frame.log_volume
-            entry = (0, mean * sample.source.total_weight, end)
+            entry = (0, float(mean * sample.source.total_weight), end)
             self._show(entry, self.table.n_done - 1, None, None)
 
     def _show(

@@ -82,5 +82,7 @@ def test_several_searches_say_which_one_won():
     full = {state.start for state in states if state.phase == "full"}
     assert len(full) == 1
     assert [s.start for s in states if s.phase == "search"] == [0, 1, 2]
+    # Plain numbers, which any encoder takes.
+    assert {type(state.log_likelihood) for state in states} == {float}
     assert 1 <= result.n_starts_at_best <= len(result.start_log_likelihoods)
     assert result.log_likelihood >= fit(FAITHFUL, 5, n_init=1).log_likelihood - 1e-9
