@@ -1,9 +1,9 @@
-"""Reads of single values, past most of redis-py: there is one in nearly every request.
+"""Reads of single values over connections kept at hand: there is one in most requests.
 
-To take a connection from its pool, with a look at whether it is still good, to read
-with it and to put it back takes ten times as long as the system needs for the read. So
-a few connections are kept at hand, and used as they are; whether one is good is found
-by using it: to read is to change nothing, and may be done again.
+To take a connection from its pool, with a look at whether it is still good, and to put
+it back takes longer than to read with it. So a few are kept, and used as they are;
+whether one is good is found by using it: to read is to change nothing, and may be done
+again.
 """
 
 from __future__ import annotations
@@ -14,15 +14,10 @@ from contextlib import suppress
 from typing import Any, cast
 
 from redis import Redis
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 _MOST_KEPT = 16
 """Connections kept at hand; others remain for all that the pool is asked for."""
-_PIECE_BYTES = 64 * 1024
-
-
-class _NoValueError(Exception):
-    """What came is not a value, or the connection has ended."""
 
 
 class QuickReads:
@@ -35,23 +30,18 @@ class QuickReads:
 
     def get(self, key: str) -> bytes | None:
         """Return a value; raises what the client's own `get` would."""
-        with suppress(_NoValueError):
+        # The connection may be from before the store began anew.
+        with suppress(RedisConnectionError):
             return self._read(key)
-        # Left over from before the store began anew, perhaps; or the read is refused,
-        # and the client knows the words for it.
         return cast("bytes | None", self._client.get(key))
 
     def _read(self, key: str) -> bytes | None:
         connection = self._take()
         is_good = False
         try:
-            value = _ask(connection._sock, key)
+            connection.send_command("GET", key, check_health=False)
+            value: bytes | None = connection.read_response(disable_decoding=True)
             is_good = True
-        except TimeoutError as error:
-            # The store is busy or away: to ask again would only make the caller wait.
-            raise RedisTimeoutError("Timeout reading from socket") from error
-        except OSError as error:
-            raise _NoValueError from error
         finally:
             self._put_back(connection, is_good)
         return value
@@ -73,41 +63,3 @@ class QuickReads:
         if not is_good:
             connection.disconnect()
         self._client.connection_pool.release(connection)
-
-
-def _ask(sock: Any, key: str) -> bytes | None:
-    """Send GET and read its answer, in Redis' own words (RESP 2).
-
-    References
-    ----------
-    Redis serialization protocol specification, "Bulk strings".
-    """
-    name = key.encode()
-    sock.sendall(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name))
-    answer = _received(sock)
-    while b"\r\n" not in answer:
-        answer += _received(sock)
-    head, _, value = answer.partition(b"\r\n")
-    if head == b"$-1":
-        return None
-    if not (head.startswith(b"$") and head[1:].isdigit()):
-        raise _NoValueError
-    size = int(head[1:])
-    if len(value) < size + 2:
-        value = _rest(sock, value, size + 2)
-    return value[:size]
-
-
-def _rest(sock: Any, begun: bytes, size: int) -> bytes:
-    """Return the bytes of which some have come."""
-    whole = bytearray(begun)
-    while len(whole) < size:
-        whole += _received(sock)
-    return bytes(whole)
-
-
-def _received(sock: Any) -> bytes:
-    piece: bytes = sock.recv(_PIECE_BYTES)
-    if not piece:
-        raise _NoValueError
-    return piece
