@@ -65,10 +65,11 @@ class Reporter:
         FitInterruptedError, after a last checkpoint, when this process is to end.
         """
         self.progress = Progress(
-            state.iteration,
-            state.log_likelihood,
-            state.start + 1,
-            state.n_starts,
+            int(state.iteration),
+            # Plain numbers: numpy's, which the engine may give, are not stored as JSON.
+            float(state.log_likelihood),
+            int(state.start) + 1,
+            int(state.n_starts),
             state.phase,
         )
         self._remember(state)

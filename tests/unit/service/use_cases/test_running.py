@@ -217,3 +217,32 @@ def test_progress_tells_the_comparison_of_starts_from_em_on_all_rows(town):
     assert full == sorted(full)
     assert len(full) >= 2
     assert town.fits.get(fit.id).progress.phase == "full"
+
+
+def test_numbers_of_numpy_are_told_as_plain_ones(town, fit, monkeypatch):
+    """The store takes JSON, and knows no others."""
+    told = []
+    report = town.fits.report
+
+    def note(fit, progress, *rest):
+        told.append(progress)
+        report(fit, progress, *rest)
+
+    def numpy_fit(rows, on_iteration, **options):
+        def on_numpy(state):
+            return on_iteration(
+                replace(
+                    state,
+                    iteration=np.int64(state.iteration),
+                    log_likelihood=np.float64(state.log_likelihood),
+                )
+            )
+
+        return engine_fit(rows, on_iteration=on_numpy, **options)
+
+    engine_fit = gmm_engine.fit
+    monkeypatch.setattr(gmm_engine, "fit", numpy_fit)
+    monkeypatch.setattr(town.fits, "report", note)
+    town.runner.run(fit.id)
+    assert {type(progress.log_likelihood) for progress in told} == {float}
+    assert {type(progress.iteration) for progress in told} == {int}
