@@ -30,7 +30,7 @@ _MOST_BLOCKS = 32
 _FEATURES_FOR_BLAS_THREADS = 25
 # All results together: 32 MB.
 _RESULT_NUMBERS = 4_000_000
-# Blocks are whole tiles of the kernels.
+# Blocks are whole tiles of the kernels, where those are longest.
 _ROWS = 1024
 
 

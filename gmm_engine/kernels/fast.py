@@ -337,15 +337,12 @@ class Kernel:
 def _tile_for(n_features: int) -> int:
     """Return how many rows keep a tile in the cache that suits it, as measured.
 
-    Few features: as long as possible, against the cost of starting loops. Then the tile
-    itself in the first-level cache; and with many features, whose tile never fits,
-    long enough to use a whitener well once it is there.
+    Few features: as long as possible, against the cost of starting loops. Else so many
+    that sixteen features fit the first-level cache; and an odd multiple of 32 rows,
+    since the features of a group of rows would share a fraction of that cache's places
+    if they lay a power of two apart.
     """
-    if n_features <= 4:
-        return 1024
-    if n_features <= 16:
-        return 256
-    return 128 if n_features <= 80 else 384
+    return 1024 if n_features <= 4 else 288
 
 
 def _read_only(array: FloatArray) -> FloatArray:

@@ -11,8 +11,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from gmm_engine import COVARIANCE_TYPES, GaussianMixture, fit
+from gmm_engine.covariance.full import whiten_matrices
 from gmm_engine.em import Problem, e_step
-from gmm_engine.kernels import fast, jit, reference
+from gmm_engine.kernels import compiled, fast, jit, reference
 from gmm_engine.kernels.density import Density, Parameters, prepare
 from gmm_engine.mixture import enter_frame
 from gmm_engine.sources import ArraySource, threads
@@ -184,3 +185,24 @@ def test_kernels_work_where_no_cache_can_be_written(monkeypatch, tmp_path):
 
     monkeypatch.setattr(jit.numba, "njit", refuse)
     assert jit.compiled(abs)(-3.0) == 3.0
+
+
+def test_tiles_start_where_a_line_of_the_cache_does():
+    tiles = [compiled._tile_of(n_lines, 288) for n_lines in range(1, 20)]
+    assert [tile.ctypes.data % 64 for tile in tiles] == [0] * len(tiles)
+    assert all(tile.shape == (n, 288) for n, tile in enumerate(tiles, start=1))
+    assert not any(tile.any() for tile in tiles)
+
+
+@pytest.mark.parametrize("n_features", [16, 17, 61, 130])
+def test_whiteners_are_lower_triangular_and_undo_their_covariances(n_features):
+    rng = np.random.default_rng(n_features)
+    mixture = random_mixture(rng, 3, n_features, "full")
+    whiteners, log_determinants = whiten_matrices(mixture.covariances)
+    assert not np.triu(whiteners, 1).any()
+    whitened = whiteners @ mixture.covariances @ whiteners.swapaxes(1, 2)
+    assert_allclose(
+        whitened, np.broadcast_to(np.eye(n_features), whitened.shape), atol=1e-10
+    )
+    expected = -0.5 * np.linalg.slogdet(mixture.covariances)[1]
+    assert_allclose(log_determinants, expected, rtol=1e-10)
