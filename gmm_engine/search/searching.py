@@ -29,7 +29,7 @@ from gmm_engine.search.samples import Sample, metric_of
 
 S = TypeVar("S")
 T = TypeVar("T")
-N_STARTS, N_STARTS_COSTLY = 5, 3
+N_STARTS, N_STARTS_COSTLY = 8, 3
 # A stage of more operations than this, some tenths of a second, is made shorter.
 _COSTLY = 1e10
 _SHORT, _LONG = 8, 150
@@ -178,13 +178,14 @@ class Search:
 
     def _moved(self, sample: Sample, best: Candidate) -> Candidate:
         """Return the best after split-and-merge moves, while they gain."""
-        least_gain = SAME_OPTIMUM * sample.source.total_weight
         for _ in range(_MOST_MOVES):
             if best.end is None:
                 return best
             posterior = Posterior.of(
                 best.end, self.problem.floor, sample.points, sample.weights
             )
+            # Of the rows that are looked at, not of all in the sample.
+            least_gain = SAME_OPTIMUM * float(posterior.weights.sum())
             moved = split_and_merge(posterior, self._mapped, least_gain)
             if moved is None:
                 return best
