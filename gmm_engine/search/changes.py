@@ -166,7 +166,7 @@ def likely_merges(posterior: Posterior) -> list[Change]:
     sizes = np.sqrt(np.maximum(np.diagonal(overlaps), 1e-300))
     overlaps = overlaps / sizes[:, None] / sizes
     first, second = np.triu_indices(len(overlaps), 1)
-    order = np.argsort(-overlaps[first, second])[: 2 * len(overlaps)]
+    order = np.argsort(-overlaps[first, second])[: len(overlaps)]
     return [_merge(posterior, int(first[p]), int(second[p])) for p in order]
 
 

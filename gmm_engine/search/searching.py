@@ -73,6 +73,11 @@ class Search:
         first = self.samples[0]
         candidates = self._candidates(first, seed.spawn(self._n_starts))
         candidates.sort(key=lambda each: each.merit, reverse=True)
+        if self._is_cheap and not first.is_everything:
+            # Those in the lower half are not worth more iterations.
+            half = candidates[: (len(candidates) + 1) // 2]
+            candidates = self._all_compiled(first, half, _SHORT // 2)
+            candidates.sort(key=lambda each: each.merit, reverse=True)
         stage = self._stage_of_finalists
         if stage is first:
             finalists = candidates if first.is_everything else candidates[:1]
@@ -126,7 +131,6 @@ class Search:
     ) -> list[Candidate]:
         metric = metric_of(sample, self.problem.structure)
         scaled = sample.points * metric
-        n_iter = _SHORT if self._is_cheap else _SHORT // 2
 
         def candidate(seed: np.random.SeedSequence) -> Candidate:
             rng = np.random.default_rng(seed)
@@ -142,7 +146,7 @@ class Search:
                 self.problem.floor,
             )
             fresh = Candidate(start, start, -np.inf)
-            return self._compiled(sample, fresh, n_iter)
+            return self._compiled(sample, fresh, _SHORT // 2)
 
         return self._mapped(candidate, seeds)
 
