@@ -60,11 +60,12 @@ CANDIDATE_ARRAYS = (
 _BEST_ARRAYS = tuple(f"best_{name}" for name in CANDIDATE_ARRAYS)
 _CURRENT_ARRAYS = tuple(f"current_{name}" for name in CANDIDATE_ARRAYS)
 _NAMES = {
-    Phase.SEARCH: (("n_done",), ("seed", *_BEST_ARRAYS)),
+    Phase.SEARCH: (("n_done",), ("seed", "fingerprint", *_BEST_ARRAYS)),
     Phase.CLIMB: (
         ("n_done", "n_climbed", *_RUN_NUMBERS),
         (
             "seed",
+            "fingerprint",
             *_BEST_ARRAYS,
             *_CURRENT_ARRAYS,
             "current_log_likelihoods",

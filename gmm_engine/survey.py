@@ -15,6 +15,8 @@ from gmm_engine.sources import Block, Source
 from gmm_engine.types import BoolArray, FloatArray
 
 _EPSILON = float(np.finfo(np.float64).eps)
+# Moments of the same data agree to this, in the frame's units.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +28,24 @@ class Survey:
     """In the frame, and so about one; zero where a feature is constant."""
     resolution: FloatArray
     """A variance in the frame below which there is nothing but rounding."""
+
+    @property
+    def fingerprint(self) -> FloatArray:
+        """Return numbers that hardly any other data have."""
+        return np.concatenate([self.frame.center, self.frame.scale, self.variances])
+
+    def matches(self, fingerprint: FloatArray) -> bool:
+        """Return whether a fingerprint is of these data.
+
+        Sums made in other blocks, by more or fewer threads, differ in their last
+        digits.
+        """
+        scale = self.frame.scale
+        slack = np.maximum(_ROUNDING, np.sqrt(self.resolution))
+        slack = np.concatenate([slack * scale, slack * scale, slack])
+        return fingerprint.shape == slack.shape and bool(
+            np.all(np.abs(fingerprint - self.fingerprint) <= slack)
+        )
 
     @property
     def constant(self) -> BoolArray:

@@ -91,8 +91,11 @@ class FitTask:
         problem = self._problem(self._floor(within))
         table, standing = SearchTable(), None
         if checkpoint is not None:
-            table, standing = table_of(checkpoint), standing_of(checkpoint, samples)
-        reporter = SearchReporter(self.announcer, plan.n_init, problem, seed, table)
+            table = table_of(checkpoint, (k, d))
+            standing = standing_of(checkpoint, samples, (k, d))
+        reporter = SearchReporter(
+            self.announcer, plan.n_init, problem, seed, table, self.seen.fingerprint
+        )
         looking = Search(
             problem,
             samples,
@@ -119,7 +122,9 @@ class FitTask:
         start = best.start if is_small or best.end is None else best.end
         run = self._run(problem, as_start(start))
         missing = shortfall(n_parameters, self.source.n_samples, sizes[-1])
-        run.is_near = len(sizes) > 2 and missing <= NEAR_SHARE * self.tol
+        run.is_near = (
+            best.end is not None and len(sizes) > 2 and missing <= NEAR_SHARE * self.tol
+        )
         if is_small:
             # Few rows cost nothing: come closer to the optimum than asked for.
             run.tol *= SMALL_TOL_SHARE
@@ -142,6 +147,12 @@ class FitTask:
             raise InvalidArgumentError(
                 "expected resume with the options of the fit that it was taken of, "
                 f"n_init={checkpoint.numbers['n_starts']} and n_components among them",
+                argument="resume",
+            )
+        if not self.seen.matches(checkpoint.arrays["fingerprint"]):
+            raise InvalidArgumentError(
+                "expected resume to be a checkpoint of this X; its center and spread "
+                "are others",
                 argument="resume",
             )
         return self.from_search(plan, checkpoint)

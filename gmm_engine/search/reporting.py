@@ -13,6 +13,7 @@ from gmm_engine.search.candidates import SearchResult, SearchTable, Standing
 from gmm_engine.search.samples import Sample
 from gmm_engine.search.state import checkpoint_of_search
 from gmm_engine.trajectory import Entry
+from gmm_engine.types import FloatArray
 
 # on_iteration is called once for so many operations on samples (a fraction of a
 # second), so that a fit can be stopped there too.
@@ -36,6 +37,7 @@ class SearchReporter:
     problem: Problem
     seed: np.random.SeedSequence
     table: SearchTable
+    fingerprint: FloatArray
     operations: float = 0.0
 
     def on_iteration(self, run: EmRun, standing: Standing | None) -> None:
@@ -71,6 +73,7 @@ class SearchReporter:
                 self.table,
                 standing,
                 run,
+                self.fingerprint,
             ),
         )
         if not goes_on:

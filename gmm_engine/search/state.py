@@ -9,6 +9,7 @@ import numpy as np
 from gmm_engine.checkpoint import CANDIDATE_ARRAYS, Checkpoint, Phase, checkpoint_of
 from gmm_engine.covariance import CovarianceStructure, structure_of
 from gmm_engine.em import EmRun
+from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.kernels.density import Parameters
 from gmm_engine.run_state import resumed, run_arrays, run_numbers
 from gmm_engine.search.candidates import Candidate, Origin, SearchTable, Standing
@@ -25,11 +26,13 @@ def checkpoint_of_search(
     table: SearchTable,
     standing: Standing | None,
     run: EmRun | None,
+    fingerprint: FloatArray,
 ) -> Checkpoint:
     """Return where searches stand: after one of them, or at EM of one on a sample."""
     numbers = {"start": table.chosen, "n_starts": n_starts, "n_done": table.n_done}
     arrays: dict[str, object] = {
         "seed": _words(seed),
+        "fingerprint": fingerprint,
         "start_log_likelihoods": table.log_likelihoods,
         **_candidate_arrays("best", table.best),
     }
@@ -71,21 +74,23 @@ def seed_of(checkpoint: Checkpoint) -> np.random.SeedSequence:
     )
 
 
-def table_of(checkpoint: Checkpoint) -> SearchTable:
-    """Return what the searches before had found."""
+def table_of(checkpoint: Checkpoint, shape: tuple[int, int]) -> SearchTable:
+    """Return what the searches before had found, for means of that shape."""
     return SearchTable(
         checkpoint.numbers["n_done"],
         checkpoint.numbers["start"],
-        _candidate("best", checkpoint),
+        _candidate("best", checkpoint, shape),
         checkpoint.arrays["start_log_likelihoods"],
     )
 
 
-def standing_of(checkpoint: Checkpoint, samples: list[Sample]) -> Standing | None:
+def standing_of(
+    checkpoint: Checkpoint, samples: list[Sample], shape: tuple[int, int]
+) -> Standing | None:
     """Return where the search that was interrupted stood, if it was at EM already."""
     if checkpoint.phase is not Phase.CLIMB:
         return None
-    best = _candidate("current", checkpoint)
+    best = _candidate("current", checkpoint, shape)
     n_climbed = checkpoint.numbers["n_climbed"]
     if best is None or n_climbed + 2 >= len(samples):
         return None
@@ -131,19 +136,40 @@ def _arrays_of(parameters: Parameters) -> list[object]:
     return [parameters.weights, parameters.means, parameters.covariances]
 
 
-def _candidate(prefix: str, checkpoint: Checkpoint) -> Candidate | None:
+def _candidate(
+    prefix: str, checkpoint: Checkpoint, shape: tuple[int, int] | None = None
+) -> Candidate | None:
     structure = structure_of(checkpoint.covariance_type)
     arrays = [checkpoint.arrays[f"{prefix}_{name}"] for name in CANDIDATE_ARRAYS]
-    start = _parameters(arrays[:3], structure)
+    start = _parameters(arrays[:3], structure, shape)
     if start is None:
         return None
-    return Candidate(start, _parameters(arrays[3:6], structure), float(arrays[6][0]))
+    end = _parameters(arrays[3:6], structure, shape)
+    return Candidate(start, end, float(arrays[6].item()))
 
 
 def _parameters(
-    arrays: list[FloatArray], structure: CovarianceStructure
+    arrays: list[FloatArray],
+    structure: CovarianceStructure,
+    shape: tuple[int, int] | None,
 ) -> Parameters | None:
+    """Return parameters, None where there are none; `shape` is (K, D).
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they are of another shape.
+    """
     weights, means, covariances = arrays
     if not len(weights):
         return None
+    if shape is None:
+        shape = (len(weights), means.shape[-1])
+    expected = (shape[:1], shape, structure.shape(*shape))
+    if tuple(array.shape for array in arrays) != expected:
+        raise InvalidArgumentError(
+            f"expected resume with means of shape {shape}; got {means.shape}; give the "
+            "data and options of the fit that it was taken of",
+            argument="resume",
+        )
     return Parameters(weights, means, covariances, structure)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -131,9 +133,29 @@ def test_a_fit_goes_on_in_the_middle_of_a_search(covariance_type, monkeypatch):
 def test_a_search_can_only_go_on_with_its_options():
     options = {"n_components": 3, "n_init": 2}
     checkpoint = Checkpoint.from_dict(every_checkpoint(X, **options)[0][0])
-    for changes in ({"n_init": 3}, {"initial": start_labels("iris", 3)}):
+    for changes in (
+        {"n_init": 3},
+        {"initial": start_labels("iris", 3)},
+        {"n_components": 4},
+    ):
         with pytest.raises(InvalidArgumentError, match="expected resume"):
             fit(X, resume=checkpoint, **(options | changes))
+    with pytest.raises(InvalidArgumentError, match="expected resume"):
+        fit(X[:, :2], resume=checkpoint, **options)
+    with pytest.raises(InvalidArgumentError, match="of this X"):
+        fit(X + 1, resume=checkpoint, **options)
+
+
+def test_sums_of_the_same_data_may_differ_in_their_last_digits():
+    far = X + 1e10
+    options = {"n_components": 3, "n_init": 2}
+    checkpoint = Checkpoint.from_dict(every_checkpoint(far, **options)[0][0])
+    fingerprint = checkpoint.arrays["fingerprint"]
+    arrays = checkpoint.arrays | {"fingerprint": np.nextafter(fingerprint, np.inf)}
+    resumed = fit(far, resume=replace(checkpoint, arrays=arrays), **options)
+    assert_allclose(
+        resumed.mixture.means, fit(far, resume=checkpoint, **options).mixture.means
+    )
 
 
 def test_a_resumed_fit_of_few_rows_still_knows_where_the_search_had_been(monkeypatch):
