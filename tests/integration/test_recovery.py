@@ -11,13 +11,14 @@ from itertools import pairwise
 import pytest
 from redis import Redis
 
+from gmm_engine.checkpoint import Phase
 from service.storage.connection import StoreClients
 from service.storage.fits import RedisFitRepository
 from tests.chaos.leftovers import left_behind
 from tests.integration.processes import eventually, kill
 from tests.integration.running import SHORT, Service, cloud, running_service
 
-# Of `many_rows`: no search for long, then iterations until it is cancelled.
+# Of `many_rows`: seconds of search, then iterations until it is cancelled.
 LONG = {"n_components": 16, "tol": 0, "max_iter": 100_000, "random_state": 1}
 
 
@@ -58,14 +59,27 @@ def iterations(service: Service, fit_id: str) -> list[list[int]]:
     return told[1:]
 
 
+@pytest.fixture
+def long_fit(patient, dataset_id) -> Iterator[str]:
+    """The id of a fit in EM on all rows, with a checkpoint."""
+    fit_id = patient.submit(dataset_id=dataset_id, **LONG)
+    wait_for_checkpoint(patient, fit_id)
+    yield fit_id
+    cancel(patient, fit_id)
+
+
 def wait_for_checkpoint(service: Service, fit_id: str) -> None:
-    """Wait until the store has one that is not of the very beginning."""
+    """Wait until the store has one of EM on all rows, not of its very beginning."""
     clients = StoreClients(url_of(service))
     fits = RedisFitRepository(clients)
 
     def is_there() -> bool:
         checkpoint = fits.checkpoint(fit_id)
-        return checkpoint is not None and checkpoint.iteration > 1
+        return (
+            checkpoint is not None
+            and checkpoint.phase is Phase.FULL
+            and checkpoint.iteration > 1
+        )
 
     eventually(is_there, 60, "a checkpoint")
     clients.close()
@@ -82,26 +96,22 @@ def wait_for_second_attempt(service: Service, fit_id: str) -> list[int]:
 
 
 def cancel(service: Service, fit_id: str) -> None:
-    assert service.post(f"/v1/fits/{fit_id}/cancel").status_code == 202
+    assert service.post(f"/v1/fits/{fit_id}/cancel").status_code in (202, 409)
 
 
-def test_a_fit_goes_on_from_its_checkpoint_after_a_death(patient, store, dataset_id):
-    fit_id = patient.submit(dataset_id=dataset_id, **LONG)
-    wait_for_checkpoint(patient, fit_id)
+def test_a_fit_goes_on_from_its_checkpoint_after_a_death(patient, store, long_fit):
     kill(*patient.work_horses)
-    assert wait_for_second_attempt(patient, fit_id)[0] > 1
-    assert store.hget(f"rq:job:{fit_id}", "retries_left") == b"1"
-    cancel(patient, fit_id)
-    eventually(lambda: not store.exists(f"rq:job:{fit_id}"), what="the job's end")
-    assert not store.exists(f"gmm:default:fit-checkpoint:{fit_id}")
+    assert wait_for_second_attempt(patient, long_fit)[0] > 1
+    assert store.hget(f"rq:job:{long_fit}", "retries_left") == b"1"
+    cancel(patient, long_fit)
+    eventually(lambda: not store.exists(f"rq:job:{long_fit}"), what="the job's end")
+    assert not store.exists(f"gmm:default:fit-checkpoint:{long_fit}")
 
 
 @pytest.mark.parametrize("reason", [signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_worker_hands_its_fit_back_with_all_its_work(
-    patient, store, dataset_id, reason
+    patient, store, long_fit, reason
 ):
-    fit_id = patient.submit(dataset_id=dataset_id, **LONG)
-    wait_for_checkpoint(patient, fit_id)
     (worker,) = patient.workers
     began = time.monotonic()
     # The end of a terminal is told to all; what it means to a work-horse, not by it.
@@ -110,15 +120,14 @@ def test_a_stopped_worker_hands_its_fit_back_with_all_its_work(
         os.kill(pid, reason)
     eventually(lambda: worker not in patient.workers, 10, "the worker's end")
     assert time.monotonic() - began < 10
-    first = wait_for_second_attempt(patient, fit_id)[0]
-    # Not one iteration was done twice: the last thing it did was a checkpoint. In the
-    # search for starts many iterations are told at once.
-    told = iterations(patient, fit_id)[0]
+    first = wait_for_second_attempt(patient, long_fit)[0]
+    # Not one iteration was done twice: the last thing it did was a checkpoint. Where
+    # they are quick, many are told at once.
+    told = iterations(patient, long_fit)[0]
     step = max(later - earlier for earlier, later in pairwise(told))
     assert 0 < first - told[-1] <= step
     # Nobody died of it.
-    assert store.hget(f"rq:job:{fit_id}", "retries_left") == b"2"
-    cancel(patient, fit_id)
+    assert store.hget(f"rq:job:{long_fit}", "retries_left") == b"2"
 
 
 def test_a_damaged_checkpoint_is_not_used(patient, store, dataset_id):
