@@ -106,16 +106,22 @@ def are_melting(parameters: Parameters) -> bool:
     another valley than EM's.
     """
     n_components, n_features = parameters.means.shape
-    variances = parameters.structure.variances(
-        parameters.covariances, n_components, n_features
-    )
+    structure, covariances = parameters.structure, parameters.covariances
+    variances = structure.variances(covariances, n_components, n_features)
+    matrices = None
     for k in range(n_components - 1):
         apart = parameters.means[k + 1 :] - parameters.means[k]
         distances = apart * apart / variances[k]
         ratios = variances[k + 1 :] / variances[k]
         unlike = np.maximum(distances, np.log(ratios) ** 2).max(axis=1)
-        if (unlike < _MELTING**2).any():
-            return True
+        for other in k + 1 + np.flatnonzero(unlike < _MELTING**2):
+            # Ellipsoids may still lie across each other.
+            if matrices is None:
+                matrices = structure.expand(covariances, n_components, n_features)
+            turned = np.abs(matrices[other] - matrices[k])
+            deviations = np.sqrt(variances[k])
+            if (turned < _MELTING * np.outer(deviations, deviations)).all():
+                return True
     return False
 
 

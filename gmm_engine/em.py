@@ -289,6 +289,17 @@ class EmRun:
             return None
         return beyond
 
+    def go_to(self, parameters: Parameters) -> None:
+        """Take an iteration that ends at parameters found elsewhere."""
+        statistics = self._evaluated(parameters)
+        self.gains.clear()
+        self.n_plain = self.n_leaving = 0
+        if self.accelerator is not None:
+            self.accelerator.forget()
+        # What happened to components on the way here did not happen to these.
+        self.dropped.clear()
+        self._move_to(as_start(parameters), statistics)
+
     def advance(self, n_iter: int, report: Callable[[EmRun], None]) -> None:
         """Take up to n_iter iterations, fewer if EM converges; report each."""
         for _ in range(n_iter):

@@ -12,8 +12,10 @@ from gmm_engine.initialization import initialization_of
 from gmm_engine.progress import Announcer, OnIteration
 from gmm_engine.results import FitResult
 from gmm_engine.sources import ArraySource, n_processors, one_blas_thread, threads
+from gmm_engine.starts import Given, as_given
 from gmm_engine.survey import survey
 from gmm_engine.task import FitTask, Plan
+from gmm_engine.types import AnyArray, FloatArray
 
 
 def fit(
@@ -52,16 +54,19 @@ def fit(
         fraction of the start's mean variance within components. Unlike scikit-learn's
         it is relative, and adds nothing to a component that is wide enough.
     random_state : seed; the same seed gives the same result. None draws a fresh one.
-    sample_weight : (N,), not negative; an integer weight equals repeated rows.
+    sample_weight : (N,), not negative; an integer weight equals repeated rows, and a
+        row of weight zero is as if absent (the others are copied then).
     initial : a GaussianMixture, hard labels (N,), or responsibilities (N, K); from
         labels or responsibilities one M-step makes the start.
     on_iteration : called after each iteration over the full data (the start is
-        iteration 0); when it returns False, EM stops with status CANCELLED.
+        iteration 0), and now and then while starts are searched, with `phase` "search";
+        when it returns False, EM stops with status CANCELLED and the best so far.
     resume : `state.checkpoint` of an earlier fit with the same X and options, which
         goes on from there as if it had never stopped: in the middle of a search for
         starts, too. The seed is that of the fit before.
     accelerate : extrapolate from the last iterations wherever that gains more than EM;
-        False gives plain EM. The log-likelihood rises monotonically either way.
+        False gives plain EM, in searches too. The log-likelihood rises monotonically
+        either way.
     n_threads : at most how many threads to use, by default one for each processor. The
         result does not depend on it.
 
@@ -100,6 +105,7 @@ def fit(
         )
     rows = validation.as_rows(X)
     weights = validation.as_sample_weight(sample_weight, len(rows))
+    rows, weights, given = _present(rows, weights, initial)
     if n_components is not None:
         validation.require_enough_rows(n_components, len(rows), distinct=False)
     if n_threads is None:
@@ -124,13 +130,29 @@ def fit(
             Announcer(on_iteration, seen.frame),
         )
         plan = None
-        if n_components is not None and initial is None:
+        if n_components is not None and given is None:
             plan = Plan(n_components, initialization, n_init, seed)
         if resume is not None:
             return task.resume(resume, plan)
-        if plan is None:
-            return task.from_given(initial, n_components)
+        if given is not None:
+            return task.from_given(given, n_components)
+        assert plan is not None
         return task.from_search(plan)
+
+
+def _present(
+    rows: AnyArray, weights: FloatArray | None, initial: object
+) -> tuple[AnyArray, FloatArray | None, Given | None]:
+    """Return what belongs to rows of positive weight; the others are as if absent."""
+    given = None if initial is None else as_given(initial, len(rows))
+    if weights is None or weights.all():
+        return rows, weights, given
+    # An error speaks of rows by their number before any are left out.
+    validation.require_finite(rows)
+    present = weights > 0
+    if isinstance(given, np.ndarray):
+        given = given[present]
+    return rows[present], weights[present], given
 
 
 def _seed_sequence(random_state: object) -> np.random.SeedSequence:

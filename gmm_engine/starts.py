@@ -45,26 +45,36 @@ def within_variances(parameters: Parameters) -> FloatArray:
     )
 
 
-def given_start(problem: Problem, initial: object, n_components: int | None) -> MStep:
-    """Return the start that a mixture, labels or responsibilities make.
+Given = GaussianMixture | FloatArray
+"""A mixture, labels (N,) or responsibilities (N, K)."""
 
-    From labels or responsibilities one M-step makes it, exactly.
-    """
+
+def as_given(initial: object, n_samples: int) -> Given:
+    """Return the start that a caller gives, with one entry or row for each of X's."""
     if isinstance(initial, GaussianMixture):
-        return _from_mixture(problem, initial, n_components)
-    n_samples = problem.source.n_samples
+        return initial
     array = validation.as_numbers(initial, "initial", InvalidArgumentError)
-    if array.shape == (n_samples,):
-        responsibilities = _from_labels(array, n_components)
-    elif array.ndim == 2 and len(array) == n_samples:
-        responsibilities = _checked_responsibilities(array, n_components)
-    else:
+    if array.ndim not in (1, 2) or len(array) != n_samples:
         raise InvalidArgumentError(
             f"expected initial to be a GaussianMixture, labels of shape ({n_samples},) "
             f"or responsibilities of shape ({n_samples}, n_components); got shape "
             f"{array.shape}",
             argument="initial",
         )
+    return array
+
+
+def given_start(problem: Problem, initial: Given, n_components: int | None) -> MStep:
+    """Return the start that a mixture, labels or responsibilities make.
+
+    From labels or responsibilities one M-step makes it, exactly.
+    """
+    if isinstance(initial, GaussianMixture):
+        return _from_mixture(problem, initial, n_components)
+    if initial.ndim == 1:
+        responsibilities = _from_labels(initial, n_components)
+    else:
+        responsibilities = _checked_responsibilities(initial, n_components)
     return _one_m_step(problem, responsibilities)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from gmm_engine.checkpoint import Checkpoint, Phase
 from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.em import EmRun, MStep, Problem, as_start, repaired
-from gmm_engine.errors import InvalidArgumentError
+from gmm_engine.errors import InvalidArgumentError, TooFewRowsError
 from gmm_engine.initialization import Initialization
 from gmm_engine.mixture import leave_frame
 from gmm_engine.progress import Announcer
@@ -19,6 +20,7 @@ from gmm_engine.search.candidates import SAME_OPTIMUM, Origin, SearchTable
 from gmm_engine.search.reporting import SearchReporter, StoppedError
 from gmm_engine.search.samples import (
     NEAR_SHARE,
+    Sample,
     draw_samples,
     first_within,
     sample_sizes,
@@ -33,7 +35,7 @@ from gmm_engine.search.state import (
     table_of,
 )
 from gmm_engine.sources import ArraySource
-from gmm_engine.starts import floor_for, given_start, within_variances
+from gmm_engine.starts import Given, floor_for, given_start, within_variances
 from gmm_engine.survey import Survey
 from gmm_engine.types import FloatArray
 
@@ -64,7 +66,7 @@ class FitTask:
     accelerate: bool
     announcer: Announcer
 
-    def from_given(self, initial: object, n_components: int | None) -> FitResult:
+    def from_given(self, initial: Given, n_components: int | None) -> FitResult:
         """Return the fit from a start that the caller gives."""
         loose = self._problem(self.seen.resolution)
         start = given_start(loose, initial, n_components)
@@ -82,17 +84,13 @@ class FitTask:
         """
         seed = plan.seed if checkpoint is None else seed_of(checkpoint)
         first, *seeds = seed.spawn(plan.n_init + 1)
-        rng = np.random.default_rng(first)
-        k, d = plan.n_components, self.source.n_features
-        n_parameters = k + k * d + self.structure.n_parameters(k, d)
-        sizes = sample_sizes(self.source.n_samples, n_parameters, self.tol)
-        samples = draw_samples(self.source, self.seen.frame, sizes, rng)
-        within = first_within(samples[0], self.structure, k, rng)
+        samples, within = self._samples(plan, np.random.default_rng(first))
         problem = self._problem(self._floor(within))
+        shape = (plan.n_components, self.source.n_features)
         table, standing = SearchTable(), None
         if checkpoint is not None:
-            table = table_of(checkpoint, (k, d))
-            standing = standing_of(checkpoint, samples, (k, d))
+            table = table_of(checkpoint, shape)
+            standing = standing_of(checkpoint, samples, shape)
         reporter = SearchReporter(
             self.announcer, plan.n_init, problem, seed, table, self.seen.fingerprint
         )
@@ -100,9 +98,10 @@ class FitTask:
             problem,
             samples,
             plan.initialization,
-            k,
+            plan.n_components,
             self.tol,
             self.max_iter,
+            self.accelerate,
             self.source.executor,
             reporter.on_iteration,
         )
@@ -115,22 +114,59 @@ class FitTask:
             run = self._run(problem, as_start(stopped.parameters))
             origin = reporter.table.origin(plan.n_init)
             return self._result(run, FitStatus.CANCELLED, origin)
-        table = reporter.table
-        assert table.best is not None
+        return self._on_all_rows(problem, samples, reporter.table)
+
+    def _samples(
+        self, plan: Plan, rng: np.random.Generator
+    ) -> tuple[list[Sample], FloatArray]:
+        """Return samples to search on, and the variances within a start's components.
+
+        Raises
+        ------
+        TooFewRowsError
+            If there are fewer distinct rows than components, in all the data.
+        """
+        n_parameters = self._n_parameters(plan.n_components)
+        sizes = sample_sizes(self.source.n_samples, n_parameters, self.tol)
+        samples = draw_samples(self.source, self.seen.frame, sizes, rng)
+        while True:
+            try:
+                within = first_within(
+                    samples[0], self.structure, plan.n_components, rng
+                )
+            except TooFewRowsError:
+                # Where most rows are equal, more of them show the others.
+                if samples[0].n_samples == self.source.n_samples:
+                    raise
+                everything = Sample(self.source, self.seen.frame, True)
+                samples = samples[1:] or [everything]
+            else:
+                return samples, within
+
+    def _on_all_rows(
+        self, problem: Problem, samples: Sequence[Sample], table: SearchTable
+    ) -> FitResult:
+        """Return the fit from the best that searches have found."""
         best, is_small = table.best, samples[0].is_everything
+        assert best is not None
         # Few rows: once more from where it started, to show the way.
         start = best.start if is_small or best.end is None else best.end
         run = self._run(problem, as_start(start))
-        missing = shortfall(n_parameters, self.source.n_samples, sizes[-1])
+        missing = shortfall(
+            self._n_parameters(start.n_components),
+            self.source.n_samples,
+            samples[-1].n_samples,
+        )
         run.is_near = (
-            best.end is not None and len(sizes) > 2 and missing <= NEAR_SHARE * self.tol
+            best.end is not None
+            and len(samples) > 2
+            and missing <= NEAR_SHARE * self.tol
         )
         if is_small:
             # Few rows cost nothing: come closer to the optimum than asked for.
             run.tol *= SMALL_TOL_SHARE
-        return self._finished(
-            run, table.origin(plan.n_init, best if is_small else None)
-        )
+        origin = table.origin(table.n_done, best if is_small else None)
+        return self._finished(run, origin)
 
     def resume(self, checkpoint: Checkpoint, plan: Plan | None) -> FitResult:
         """Return the fit that a checkpoint was taken of, carried on to its end."""
@@ -161,16 +197,20 @@ class FitTask:
         self, run: EmRun, origin: Origin, *, is_resumed: bool = False
     ) -> FitResult:
         """Return the fit, from where the search ended if EM ends below that."""
-        result = self._go_on(run, origin, is_resumed=is_resumed)
+        status = self._go_on(run, origin, is_resumed=is_resumed)
         fallback = origin.fallback
-        if fallback is None or fallback.end is None:
-            return result
-        lost = fallback.log_likelihood - run.log_likelihood_in_frame
-        if result.status is FitStatus.CANCELLED or lost <= SAME_OPTIMUM:
-            return result
-        # Extrapolation has led elsewhere than EM had.
-        again = self._run(run.problem, as_start(fallback.end))
-        return self._go_on(again, replace(origin, fallback=None))
+        if (
+            status in (FitStatus.CONVERGED, FitStatus.DEGENERATE)
+            and run.iteration < self.max_iter
+            and fallback is not None
+            and fallback.end is not None
+            and fallback.log_likelihood - run.log_likelihood_in_frame > SAME_OPTIMUM
+        ):
+            # Extrapolation has led elsewhere than EM had.
+            run.go_to(fallback.end)
+            origin = replace(origin, fallback=None)
+            status = self._go_on(run, origin)
+        return self._result(run, status, origin)
 
     def _problem(self, floor: FloatArray) -> Problem:
         return Problem(self.source, self.seen.frame, self.structure, floor)
@@ -178,13 +218,18 @@ class FitTask:
     def _run(self, problem: Problem, start: MStep) -> EmRun:
         return EmRun(problem, start, self.tol, accelerate=self.accelerate)
 
+    def _n_parameters(self, n_components: int) -> int:
+        n_features = self.source.n_features
+        of_covariances = self.structure.n_parameters(n_components, n_features)
+        return n_components * (1 + n_features) + of_covariances
+
     def _floor(self, within: FloatArray) -> FloatArray:
         return floor_for(within, self.seen, self.reg_covar)
 
     def _go_on(
         self, run: EmRun, origin: Origin, *, is_resumed: bool = False
-    ) -> FitResult:
-        """Return the result of EM carried on until it converges or has to stop."""
+    ) -> FitStatus:
+        """Carry EM on until it converges or has to stop; return why it did."""
         # What a resumed run begins with has been reported by the one it goes on from.
         if is_resumed and self._can_go_on(run):
             run.step()
@@ -196,15 +241,13 @@ class FitTask:
                 "full",
                 lambda: checkpoint_of_run(run, origin),
             ):
-                return self._result(run, FitStatus.CANCELLED, origin)
+                return FitStatus.CANCELLED
             if not self._can_go_on(run):
                 break
             run.step()
         if run.degenerate:
-            return self._result(run, FitStatus.DEGENERATE, origin)
-        if run.converged:
-            return self._result(run, FitStatus.CONVERGED, origin)
-        return self._result(run, FitStatus.MAX_ITER_REACHED, origin)
+            return FitStatus.DEGENERATE
+        return FitStatus.CONVERGED if run.converged else FitStatus.MAX_ITER_REACHED
 
     def _can_go_on(self, run: EmRun) -> bool:
         return run.iteration < self.max_iter and not run.converged

@@ -59,6 +59,14 @@ class Density:
         return int(self.means.shape[1])
 
 
+def operations_per_row(moments: Moments, n_components: int, n_features: int) -> float:
+    """Return about how many operations the E-step takes for a row."""
+    per_feature = 2 * n_features if moments is Moments.FULL else 8
+    shared = 2 * n_features * n_features if moments is Moments.POOLED else 0
+    per_component = n_features * (per_feature + 4) + 40
+    return float(n_components * per_component + shared)
+
+
 def prepare(parameters: Parameters, frame: Frame) -> Density:
     """Return the density of `parameters`, which live in `frame`.
 

@@ -11,7 +11,7 @@ from gmm_engine.covariance import Moments
 from gmm_engine.covariance.full import lower_mask
 from gmm_engine.frame import Frame
 from gmm_engine.kernels import compiled
-from gmm_engine.kernels.density import Density, Parameters
+from gmm_engine.kernels.density import Density, Parameters, operations_per_row
 from gmm_engine.statistics import SufficientStatistics
 from gmm_engine.types import FloatArray, IntArray
 
@@ -230,9 +230,10 @@ class Kernel:
     @property
     def cost_per_row(self) -> float:
         """Return about how many operations a row takes."""
-        n_components, padded = self._means.shape
-        squared = padded if self._kind == compiled.FULL else 4
-        return float(n_components * (2 * padded * squared + 4 * padded + 40))
+        moments = self._density.moments
+        if self._kind == compiled.FULL:
+            moments = Moments.FULL
+        return operations_per_row(moments, *self._means.shape)
 
     @property
     def result_numbers(self) -> int:

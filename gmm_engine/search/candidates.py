@@ -66,7 +66,7 @@ class SearchTable:
         if self.best is None:
             return Origin(self.n_done, n_starts)
         ended = self.log_likelihoods[np.isfinite(self.log_likelihoods)]
-        n_at_best = (np.abs(ended - self.best.log_likelihood) <= SAME_OPTIMUM).sum()
+        n_at_best = (ended >= ended.max(initial=-np.inf) - SAME_OPTIMUM).sum()
         return Origin(self.chosen, n_starts, ended, max(1, int(n_at_best)), fallback)
 
 

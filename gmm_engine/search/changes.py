@@ -20,6 +20,7 @@ from gmm_engine.covariance import Moments
 from gmm_engine.frame import Frame
 from gmm_engine.kernels.density import LOG_TWO_PI, Parameters, prepare
 from gmm_engine.kernels.dispatch import compiled_kernels, kernel_for
+from gmm_engine.search.samples import spread_indices
 from gmm_engine.types import FloatArray, IntArray
 
 # Rows of which a component has less than this part do not concern it.
@@ -30,9 +31,9 @@ _LOCAL_ITERATIONS = 6
 _ROWS_PER_PARAMETER, _FEWEST_ROWS = 10, 2_000
 # Rows are not followed to squared distances, in variances, beyond this.
 _FAR = 1e6
-# A normal distribution's kurtosis is 3; that of two heaps is less, and that of a core
-# in a halo more.
-_TWO_HEAPS, _HEAVY_TAILS = 2.6, 3.5
+# A normal distribution's kurtosis; that of two heaps is less, and that of a core in a
+# halo more. A thousand normal rows hardly ever leave these bounds.
+_NORMAL, _TWO_HEAPS, _HEAVY_TAILS = 3.0, 2.6, 3.5
 # Halves of a normal distribution lie 0.8 deviations from its centre.
 _HALF = 0.8
 
@@ -59,12 +60,15 @@ class Posterior:
         floor: FloatArray,
         points: FloatArray,
         weights: FloatArray,
+        rng: np.random.Generator,
     ) -> Posterior:
         """Return some of the rows under `parameters`, all where they are not many."""
         n_parameters = parameters.means.size + parameters.covariances.size
         most = max(_FEWEST_ROWS, _ROWS_PER_PARAMETER * n_parameters)
-        stride = -(-len(points) // most)
-        points, weights = points[::stride], weights[::stride]
+        n_rows = len(points) // -(-len(points) // most)
+        # Not every so-manieth: rows may come in turns.
+        chosen = spread_indices(len(points), n_rows, rng)
+        points, weights = points[chosen], weights[chosen]
         responsibilities = np.empty((len(points), parameters.n_components))
         log_densities = np.empty(len(points))
         kernel = kernel_for(prepare(parameters, _identity(parameters.n_features)))
@@ -136,8 +140,12 @@ def _halves(
     lengths = np.sqrt(np.maximum(eigenvalues, 0.0))
     scores = (points - one.means[0]) @ axes / np.maximum(lengths, 1e-300)
     squares = np.minimum(scores * scores, _FAR)
-    spreads = np.maximum(weights @ squares, 1e-300)
-    kurtosis = weights.sum() * (weights @ (squares * squares)) / spreads**2
+    spreads = weights @ squares
+    kurtosis = np.full(len(lengths), _NORMAL)
+    wide = spreads > 1e-100
+    kurtosis[wide] = (
+        weights.sum() * (weights @ (squares * squares))[wide] / spreads[wide] ** 2
+    )
     starts = []
     chosen = [len(lengths) - 1]
     if kurtosis.min() < _TWO_HEAPS and kurtosis.argmin() != chosen[0]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gmm_engine.em import EmRun, Problem
-from gmm_engine.kernels.density import Parameters
+from gmm_engine.kernels.density import Parameters, operations_per_row
 from gmm_engine.progress import Announcer
 from gmm_engine.search.candidates import SearchResult, SearchTable, Standing
 from gmm_engine.search.samples import Sample
@@ -15,9 +15,9 @@ from gmm_engine.search.state import checkpoint_of_search
 from gmm_engine.trajectory import Entry
 from gmm_engine.types import FloatArray
 
-# on_iteration is called once for so many operations on samples (a fraction of a
+# on_iteration is called once for so many operations on samples (some tenths of a
 # second), so that a fit can be stopped there too.
-_OPERATIONS_BETWEEN_REPORTS = 5e8
+_OPERATIONS_BETWEEN_REPORTS = 1e9
 
 
 class StoppedError(Exception):
@@ -42,8 +42,8 @@ class SearchReporter:
 
     def on_iteration(self, run: EmRun, standing: Standing | None) -> None:
         """Take note of an iteration on a sample."""
-        self.operations += (
-            run.problem.source.n_samples * run.parameters.covariances.size
+        self.operations += run.problem.source.n_samples * operations_per_row(
+            run.problem.structure.moments, *run.parameters.means.shape
         )
         if self.operations >= _OPERATIONS_BETWEEN_REPORTS:
             self.operations = 0.0
@@ -77,4 +77,7 @@ class SearchReporter:
             ),
         )
         if not goes_on:
-            raise StoppedError(entry[2])
+            # What a search has brought to its end is better than one on its way.
+            best = self.table.best
+            found = None if best is None else best.end
+            raise StoppedError(entry[2] if found is None else found)

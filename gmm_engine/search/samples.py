@@ -98,17 +98,15 @@ def draw_samples(
     chosen = np.arange(n_samples)
     samples = []
     for size in reversed(sizes):
-        chosen = chosen[_spread(len(chosen), size, rng)]
+        chosen = chosen[spread_indices(len(chosen), size, rng)]
         weights = None if source.weights is None else source.weights[chosen]
-        if weights is not None and not weights.any():
-            weights = None
         rows = source.rows if size == n_samples else source.take(chosen)
         part = ArraySource(rows, weights, executor=source.executor)
         samples.append(Sample(part, frame, False))
     return samples[::-1]
 
 
-def _spread(n_samples: int, size: int, rng: np.random.Generator) -> IntArray:
+def spread_indices(n_samples: int, size: int, rng: np.random.Generator) -> IntArray:
     """Return `size` distinct numbers below n_samples in rising order.
 
     One is drawn from each of `size` stretches of nearly equal length: all parts of

@@ -15,7 +15,7 @@ import numpy as np
 
 from gmm_engine.em import EmRun, Problem, as_start
 from gmm_engine.initialization import Initialization, start_from
-from gmm_engine.kernels.density import Parameters
+from gmm_engine.kernels.density import Parameters, operations_per_row
 from gmm_engine.kernels.dispatch import compiled_kernels
 from gmm_engine.search.candidates import (
     SAME_OPTIMUM,
@@ -31,7 +31,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 N_STARTS, N_STARTS_COSTLY = 8, 3
 # A stage of more operations than this, some tenths of a second, is made shorter.
-_COSTLY = 1e10
+_COSTLY = 2e10
 _SHORT, _LONG = 8, 150
 N_FINALISTS = 2
 # At most so many rounds of split-and-merge moves.
@@ -51,6 +51,7 @@ class Search:
     n_components: int
     tol: float
     max_iter: int
+    accelerate: bool
     executor: Executor | None
     report: Callable[[EmRun, Standing | None], None]
     """Called after each iteration on a larger sample; may raise to stop the search."""
@@ -71,7 +72,8 @@ class Search:
     def _best_start(self, seed: np.random.SeedSequence) -> Standing:
         """Return the best of several starts, each with its own random numbers."""
         first = self.samples[0]
-        candidates = self._candidates(first, seed.spawn(self._n_starts))
+        *seeds, moving = seed.spawn(self._n_starts + 1)
+        candidates = self._candidates(first, seeds)
         candidates.sort(key=lambda each: each.merit, reverse=True)
         if self._is_cheap and not first.is_everything:
             # Those in the lower half are not worth more iterations.
@@ -92,8 +94,9 @@ class Search:
         if len(ends) == 1 or (
             ends[1].log_likelihood < best.log_likelihood - SAME_OPTIMUM
         ):
-            best = self._moved(stage, best)
-        return Standing(best, np.array([each.log_likelihood for each in ends]))
+            best = self._moved(stage, best, np.random.default_rng(moving))
+        ended = [best, *ends[1:]]
+        return Standing(best, np.array([each.log_likelihood for each in ended]))
 
     @property
     def _stage_of_finalists(self) -> Sample:
@@ -122,9 +125,10 @@ class Search:
 
     def _operations(self, sample: Sample, n_iter: int) -> float:
         """Return about how many operations iterations on a sample take."""
-        n_features = sample.source.n_features
-        per_row = self.n_components * (n_features * (n_features + 4) + 20)
-        return float(n_iter * sample.n_samples * per_row)
+        per_row = operations_per_row(
+            self.problem.structure.moments, self.n_components, sample.source.n_features
+        )
+        return n_iter * sample.n_samples * per_row
 
     def _candidates(
         self, sample: Sample, seeds: Sequence[np.random.SeedSequence]
@@ -180,13 +184,15 @@ class Search:
             return [function(item) for item in items]
         return list(self.executor.map(function, items))
 
-    def _moved(self, sample: Sample, best: Candidate) -> Candidate:
+    def _moved(
+        self, sample: Sample, best: Candidate, rng: np.random.Generator
+    ) -> Candidate:
         """Return the best after split-and-merge moves, while they gain."""
         for _ in range(_MOST_MOVES):
             if best.end is None:
                 return best
             posterior = Posterior.of(
-                best.end, self.problem.floor, sample.points, sample.weights
+                best.end, self.problem.floor, sample.points, sample.weights, rng
             )
             # Of the rows that are looked at, not of all in the sample.
             least_gain = SAME_OPTIMUM * float(posterior.weights.sum())
@@ -221,7 +227,7 @@ class Search:
     def _run_on(self, sample: Sample, start: Parameters) -> EmRun:
         problem = replace(self.problem, source=sample.source)
         tol = _SAMPLE_TOL_SHARE * self.tol
-        return EmRun(problem, as_start(start), tol, accelerate=True)
+        return EmRun(problem, as_start(start), tol, accelerate=self.accelerate)
 
     def _advanced(
         self, run: EmRun, candidate: Candidate, n_iter: int, standing: Standing | None
@@ -230,5 +236,5 @@ class Search:
         run.advance(n_left, lambda run: self.report(run, standing))
         mean = run.log_likelihood_in_frame
         if run.degenerate:
-            return Candidate(candidate.start, None, mean)
+            return Candidate(candidate.start, None, -np.inf)
         return Candidate(candidate.start, run.parameters, mean)

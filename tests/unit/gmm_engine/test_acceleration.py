@@ -93,6 +93,20 @@ def test_a_stretched_step_keeps_its_direction_and_its_measure():
     step = to_vector(end) - to_vector(start)
     far = to_vector(stretched(start, end, 4.0)) - to_vector(start)
     assert_allclose(far, 4 * step, atol=1e-12)
-    farther = to_vector(stretched(start, end, 1e6)) - to_vector(start)
+    farthest = stretched(start, end, 1e6)
+    farther = to_vector(farthest) - to_vector(start)
     assert_allclose(farther / np.linalg.norm(farther), step / np.linalg.norm(step))
-    assert np.abs(farther).max() < 1
+    # A quarter of a deviation, which is one in each cluster.
+    moved = leave_frame(farthest, frame).means - truth.means
+    assert_allclose(np.abs(moved).max(), 0.25)
+
+
+def test_clusters_that_lie_across_each_other_are_not_taken_for_equal():
+    rng = np.random.default_rng(3)
+    crossed = np.array([[[1.0, 0.5], [0.5, 1.0]], [[1.0, -0.5], [-0.5, 1.0]]])
+    truth = GaussianMixture([0.5, 0.5], np.zeros((2, 2)), crossed)
+    X, labels = truth.sample(5_000, rng)
+    options = {"initial": labels, "tol": 1e-9, "max_iter": 2_000}
+    fast, plain = fit(X, **options), fit(X, accelerate=False, **options)
+    assert fast.n_iter <= plain.n_iter / 3
+    assert fast.log_likelihood >= plain.log_likelihood - 1e-6 * len(X)

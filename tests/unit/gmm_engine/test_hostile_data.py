@@ -13,6 +13,7 @@ from gmm_engine import (
     DiagnosticKind,
     FitResult,
     FitStatus,
+    InvalidDataError,
     TooFewRowsError,
     fit,
 )
@@ -37,6 +38,24 @@ def test_as_many_components_as_rows(covariance_type, reg_covar):
     result = fit(X, 6, covariance_type=covariance_type, reg_covar=reg_covar)
     assert_is_a_mixture(result)
     assert result.status is FitStatus.DEGENERATE
+
+
+@STRUCTURES
+def test_a_row_of_weight_zero_is_as_if_absent(covariance_type):
+    X = np.random.default_rng(0).standard_normal((500, 2))
+    far = np.concatenate([X[:100], [[1e15, -1e15]], X[100:]])
+    labels = (far[:, 0] > 0).astype(int)
+    weights = np.ones(len(far))
+    weights[100] = 0.0
+    options = {"covariance_type": covariance_type, "n_components": 2}
+    alone, among = fit(X, **options), fit(far, sample_weight=weights, **options)
+    np.testing.assert_allclose(among.log_likelihoods, alone.log_likelihoods)
+    started = fit(far, sample_weight=weights, initial=labels, **options)
+    expected = fit(X, initial=np.delete(labels, 100), **options)
+    np.testing.assert_allclose(started.log_likelihoods, expected.log_likelihoods)
+    far[100] = np.nan
+    with pytest.raises(InvalidDataError, match="row 100, column 0"):
+        fit(far, sample_weight=weights, **options)
 
 
 @STRUCTURES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -22,6 +24,7 @@ def posterior_of(mixture: GaussianMixture, X, weights=None) -> Posterior:
         np.full(X.shape[1], 1e-9),
         frame.enter(X),
         np.ones(len(X)) if weights is None else weights,
+        np.random.default_rng(0),
     )
 
 
@@ -77,7 +80,7 @@ def test_the_mixture_gains_at_least_what_its_changes_gain(covariance_type, weigh
     assert pairs
     for split, merge in pairs[:: len(pairs) // 10 + 1]:
         moved = changed(posterior.parameters, [split, merge])
-        after = Posterior.of(moved, posterior.floor, posterior.points, weights)
+        after = Posterior.of(moved, posterior.floor, posterior.points, weights, rng)
         gain = float(weights @ after.log_densities) - before
         # Rows that concern a component by less than a thousandth were left out.
         assert gain >= split.gain + merge.gain - 1e-3 * weights.sum()
@@ -96,4 +99,21 @@ def test_only_so_many_rows_are_looked_at():
     many = np.repeat(X, 100, axis=0)
     posterior = posterior_of(stuck.mixture, many)
     assert 1_000 <= len(posterior.points) <= 2_000
-    assert_allclose(posterior.points[0], posterior_of(stuck.mixture, X).points[0])
+
+
+def test_of_clusters_that_come_in_turns_none_is_missed():
+    X, stuck = stuck_fit("full")
+    order = np.argsort(X[:, 0] > 15, kind="stable")
+    turns = np.stack([X[order[:200]], X[order[-200:]], X[order[-400:-200]]], axis=1)
+    many = np.tile(turns.reshape(-1, 2), (10, 1))
+    parts = posterior_of(stuck.mixture, many).responsibilities.mean(axis=0)
+    expected = stuck.mixture.predict_proba(many).mean(axis=0)
+    assert_allclose(parts, expected, atol=0.03)
+
+
+def test_halves_of_a_component_without_spread_are_found_without_a_warning():
+    X = np.random.default_rng(2).standard_normal((3_000, 3))
+    X[:, 1] = 4.0
+    with warnings.catch_warnings(action="error"):
+        result = fit(X, 5, covariance_type="spherical", random_state=2)
+    assert np.isfinite(result.log_likelihood)

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from gmm_engine import COVARIANCE_TYPES, FitStatus, IterationState, fit
+from gmm_engine import (
+    COVARIANCE_TYPES,
+    FitStatus,
+    IterationState,
+    TooFewRowsError,
+    fit,
+)
 from gmm_engine.frame import Frame
 from gmm_engine.kernels.dispatch import compiled_kernels
 from gmm_engine.mixture import enter_frame
@@ -139,11 +145,69 @@ def test_a_fit_can_be_stopped_while_it_searches(monkeypatch):
     assert_allclose(result.log_likelihood, result.mixture.score_samples(X).sum())
 
 
+def test_a_fit_stopped_between_searches_returns_the_best_of_them():
+    X, _ = random_mixture(np.random.default_rng(1), 6, 2, "full").sample(600, 0)
+    stopped = []
+
+    def stop(state: IterationState) -> bool:
+        stopped.append(state.log_likelihood)
+        return len(stopped) < 3
+
+    for seed in range(4):
+        stopped.clear()
+        result = fit(X, 6, n_init=4, random_state=seed, on_iteration=stop)
+        assert result.status is FitStatus.CANCELLED
+        assert result.log_likelihood >= max(stopped) - 1e-6
+
+
+def test_all_starts_of_an_easy_problem_reach_its_optimum():
+    centers = np.array([[0.0, 0.0], [30.0, 0.0], [0.0, 30.0]])
+    rng = np.random.default_rng(0)
+    X = centers[rng.integers(3, size=60_000)] + rng.standard_normal((60_000, 2))
+    result = fit(X, 3, n_init=4)
+    assert len(result.start_log_likelihoods) == 8
+    assert result.n_starts_at_best == 8
+
+
+@STRUCTURES
+def test_a_search_tells_where_it_stands_a_few_times_a_second(
+    covariance_type, monkeypatch
+):
+    """Iterations on samples are counted by what they cost in each structure."""
+    X = np.random.default_rng(0).standard_normal((150_000, 10))
+    states: list[IterationState] = []
+    monkeypatch.setattr(reporting, "_OPERATIONS_BETWEEN_REPORTS", 1e8)
+    fit(X, 5, covariance_type=covariance_type, tol=1e-9, on_iteration=states.append)
+    assert sum(state.phase == "search" for state in states) >= 2
+
+
 def test_data_larger_than_the_sample_with_few_distinct_rows():
     X = np.repeat(np.arange(5.0), 2_000)[:, None]
     result = fit(X, 5, covariance_type="diag")
     assert result.status is FitStatus.DEGENERATE
     assert np.isfinite(result.log_likelihoods).all()
+
+
+@pytest.mark.parametrize("init", ["k-means++", "random_points"])
+def test_rows_that_hardly_any_sample_has_count_as_well(init):
+    """Most rows are equal, and the others are too few for a sample to meet them."""
+    rows = np.zeros((50_008, 2))
+    rows[100:50_000:6_250] = np.arange(1.0, 9.0)[:, None]
+    result = fit(rows, 3, covariance_type="diag", init=init)
+    assert np.isfinite(result.log_likelihood)
+    with pytest.raises(TooFewRowsError, match="only 9 distinct"):
+        fit(rows, 10, init=init)
+
+
+def test_few_rows_of_weight_among_many_without():
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((100_000, 2))
+    weights = np.zeros(len(X))
+    counted = rng.choice(len(X), 20, replace=False)
+    weights[counted] = 1.0
+    result = fit(X, 5, sample_weight=weights)
+    alone = fit(X[np.sort(counted)], 5)
+    assert_allclose(result.log_likelihoods, alone.log_likelihoods)
 
 
 def test_samples_end_where_more_rows_would_add_less_than_tol():
