@@ -30,6 +30,8 @@ _LONGEST_STEP = 3.0
 _LONGEST_STRETCH = 0.25
 # Components are all but equal when they differ by less than this many deviations.
 _MELTING = 0.1
+# Means are compared so many numbers at a time: a megabyte.
+_DIFFERENCES = 1 << 17
 
 
 class Accelerator:
@@ -105,24 +107,37 @@ def are_melting(parameters: Parameters) -> bool:
     EM then creeps along a ridge between valleys, and extrapolation would leave it for
     another valley than EM's.
     """
-    n_components, n_features = parameters.means.shape
-    structure, covariances = parameters.structure, parameters.covariances
-    variances = structure.variances(covariances, n_components, n_features)
-    matrices = None
-    for k in range(n_components - 1):
-        apart = parameters.means[k + 1 :] - parameters.means[k]
-        distances = apart * apart / variances[k]
-        ratios = variances[k + 1 :] / variances[k]
-        unlike = np.maximum(distances, np.log(ratios) ** 2).max(axis=1)
-        for other in k + 1 + np.flatnonzero(unlike < _MELTING**2):
-            # Ellipsoids may still lie across each other.
-            if matrices is None:
-                matrices = structure.expand(covariances, n_components, n_features)
-            turned = np.abs(matrices[other] - matrices[k])
-            deviations = np.sqrt(variances[k])
-            if (turned < _MELTING * np.outer(deviations, deviations)).all():
-                return True
+    means = parameters.means
+    variances = parameters.structure.variances(parameters.covariances, *means.shape)
+    # Some components beside all at a time, so that differences take little memory.
+    size = max(1, _DIFFERENCES // means.size)
+    for start in range(0, len(means), size):
+        some = slice(start, start + size)
+        apart = means - means[some, None]
+        limits = _MELTING**2 * variances[some, None]
+        first, second = np.nonzero((apart * apart < limits).all(axis=2))
+        pairs = zip(first + start, second, strict=True)
+        if any(
+            k < other and _are_alike(parameters, int(k), int(other))
+            for k, other in pairs
+        ):
+            return True
     return False
+
+
+def _are_alike(parameters: Parameters, k: int, other: int) -> bool:
+    """Whether two components with one center are as wide, and lie the same way."""
+    structure = parameters.structure
+    pair = np.isin(np.arange(parameters.n_components), [k, other])
+    covariances = structure.select(parameters.covariances, pair)
+    one, two = structure.expand(covariances, 2, parameters.n_features)
+    variances = np.diagonal(one)
+    ratios = np.diagonal(two) / variances
+    if (np.abs(np.log(ratios)) >= _MELTING).any():
+        return False
+    deviations = np.sqrt(variances)
+    limits = _MELTING * np.outer(deviations, deviations)
+    return bool((np.abs(one - two) < limits).all())
 
 
 def to_vector(parameters: Parameters) -> FloatArray:
