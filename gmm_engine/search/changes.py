@@ -29,6 +29,8 @@ _LEAST_PART = 1e-3
 _LOCAL_ITERATIONS = 6
 # Rows for each parameter that are looked at, and the fewest.
 _ROWS_PER_PARAMETER, _FEWEST_ROWS = 10, 2_000
+# Pairs are looked at together where they and their rows are no more numbers: 1 MB.
+_PAIRED_NUMBERS = 1 << 17
 # Rows are not followed to squared distances, in variances, beyond this.
 _FAR = 1e6
 # A normal distribution's kurtosis; that of two heaps is less, and that of a core in a
@@ -91,8 +93,22 @@ class Change:
     gain: float
 
 
-def best_split(posterior: Posterior, k: int) -> Change | None:
-    """Return the best way found to make two components of one."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """A component, the rows that concern it, and pairs that may take its place."""
+
+    posterior: Posterior
+    component: int
+    points: FloatArray
+    weights: FloatArray
+    """Of the rows, times the component's part of them."""
+    before: float
+    """What the component adds to the log-likelihood, nats."""
+    starts: list[Parameters]
+
+
+def cut_of(posterior: Posterior, k: int) -> Cut | None:
+    """Return what splitting component k needs, None where it has too few rows."""
     mixture = posterior.parameters
     parts = posterior.responsibilities[:, k]
     rows = np.flatnonzero(parts > _LEAST_PART)
@@ -102,11 +118,19 @@ def best_split(posterior: Posterior, k: int) -> Change | None:
         return None
     points = posterior.points[rows]
     before = posterior.log_likelihood_of(parts[rows], rows)
+    starts = _halves(mixture, k, points, weights)
+    return Cut(posterior, k, points, weights, before, starts)
+
+
+def best_split(cut: Cut) -> Change | None:
+    """Return the best way found to make two components of one."""
+    posterior, k = cut.posterior, cut.component
+    mixture, weights = posterior.parameters, cut.weights
     frame = _identity(mixture.n_features)
     changes = []
-    for start in _halves(mixture, k, points, weights):
+    for start in cut.starts:
         run = compiled_kernels().short_run(
-            start, frame, posterior.floor, points, weights, _LOCAL_ITERATIONS, 0.0
+            start, frame, posterior.floor, cut.points, weights, _LOCAL_ITERATIONS, 0.0
         )
         if run.parameters is None:
             continue
@@ -115,7 +139,7 @@ def best_split(posterior: Posterior, k: int) -> Change | None:
             gain = _pooled_gain(posterior, ended.weights, ended.means, weights.sum())
         else:
             own = weights.sum() * np.log(mixture.weights[k])
-            gain = float(run.log_likelihoods[-1] + own - before)
+            gain = float(run.log_likelihoods[-1] + own - cut.before)
         shares = Parameters(
             ended.weights * mixture.weights[k],
             ended.means,
@@ -175,35 +199,67 @@ def likely_merges(posterior: Posterior) -> list[Change]:
     overlaps = overlaps / sizes[:, None] / sizes
     first, second = np.triu_indices(len(overlaps), 1)
     order = np.argsort(-overlaps[first, second])[: len(overlaps)]
-    return [_merge(posterior, int(first[p]), int(second[p])) for p in order]
+    first, second = first[order], second[order]
+    # Some pairs at a time, so that it takes little memory.
+    n_numbers = len(parts) + posterior.parameters.n_features**2
+    size = max(1, _PAIRED_NUMBERS // n_numbers)
+    changes = []
+    for start in range(0, len(order), size):
+        some = slice(start, start + size)
+        changes += _merges(posterior, first[some], second[some])
+    return changes
 
 
-def _merge(posterior: Posterior, i: int, j: int) -> Change:
-    mixture = posterior.parameters
-    parts = posterior.responsibilities[:, i] + posterior.responsibilities[:, j]
-    rows = np.flatnonzero(parts > _LEAST_PART)
-    before = posterior.log_likelihood_of(parts[rows], rows)
-    total = float(posterior.weights[rows] @ parts[rows])
-    pair = selected(mixture, [i, j])
-    weight = pair.weights.sum()
-    shares = pair.weights / weight
-    mean = shares @ pair.means
-    matrices = mixture.structure.expand(pair.covariances, 2, mixture.n_features)
-    apart = pair.means - mean
-    matrix = np.einsum("k,kij->ij", shares, matrices) + (apart.T * shares) @ apart
-    one = Parameters(
-        np.array([weight]),
-        mean[None],
-        _as_covariances([matrix], np.array([1.0]), mixture),
-        mixture.structure,
-    )
-    if mixture.structure.moments is Moments.POOLED:
-        gain = -_pooled_gain(posterior, shares, pair.means, total, sign=-1)
-        return Change((i, j), one, gain)
-    # At the moments of the rows the mean squared distance is the number of features.
-    squares = mixture.n_features * (LOG_TWO_PI + 1) + _log_determinant(one)
-    after = total * (np.log(weight) - 0.5 * squares)
-    return Change((i, j), one, after - before)
+def _merges(posterior: Posterior, first: IntArray, second: IntArray) -> list[Change]:
+    """Return the merges of some pairs; arrays below have an entry for each."""
+    mixture, structure = posterior.parameters, posterior.parameters.structure
+    before, totals = _before_merging(posterior, first, second)
+    weights = np.stack([mixture.weights[first], mixture.weights[second]], axis=1)
+    weight = weights.sum(axis=1)
+    shares = weights / weight[:, None]
+    pairs = np.stack([mixture.means[first], mixture.means[second]], axis=1)
+    means = np.einsum("pk,pki->pi", shares, pairs)
+    if structure.moments is Moments.POOLED:
+        covariances = [mixture.covariances] * len(first)
+        gains = [
+            -_pooled_gain(posterior, shares[p], pairs[p], totals[p], sign=-1)
+            for p in range(len(first))
+        ]
+    else:
+        apart = pairs - means[:, None]
+        matrices = np.einsum("pk,pki,pkj->pij", shares, apart, apart)
+        for place, side in enumerate((first, second)):
+            theirs = structure.expand(
+                mixture.covariances[side], len(side), mixture.n_features
+            )
+            matrices += shares[:, place, None, None] * theirs
+        merged = _as_covariances(matrices, np.ones(len(first)), mixture)
+        covariances = list(merged[:, None])
+        # At the moments of the rows the mean squared distance is the number of
+        # features.
+        _, halves = structure.whiten(merged, mixture.n_features)
+        squares = mixture.n_features * (LOG_TWO_PI + 1) - 2 * halves
+        gains = list(totals * (np.log(weight) - 0.5 * squares) - before)
+    return [
+        Change(
+            (int(first[p]), int(second[p])),
+            Parameters(weight[p : p + 1], means[p : p + 1], covariances[p], structure),
+            float(gains[p]),
+        )
+        for p in range(len(first))
+    ]
+
+
+def _before_merging(
+    posterior: Posterior, first: IntArray, second: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return what each pair adds to the log-likelihood, and how many rows it has."""
+    parts = posterior.responsibilities[:, first] + posterior.responsibilities[:, second]
+    parts[parts <= _LEAST_PART] = 0.0
+    terms = np.log(np.maximum(parts, _LEAST_PART))
+    terms += posterior.log_densities[:, None]
+    terms *= parts
+    return posterior.weights @ terms, posterior.weights @ parts
 
 
 def _pooled_gain(
@@ -230,13 +286,6 @@ def _pooled_gain(
         return -np.inf
     entropy = -float(shares @ np.log(np.maximum(shares, 1e-300)))
     return 0.5 * sign * total * float(before[1] - after[1]) - count * entropy
-
-
-def _log_determinant(parameters: Parameters) -> float:
-    _, halves = parameters.structure.whiten(
-        parameters.covariances, parameters.n_features
-    )
-    return -2 * float(np.ravel(halves)[0])
 
 
 def selected(mixture: Parameters, components: list[int]) -> Parameters:

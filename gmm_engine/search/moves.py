@@ -12,7 +12,7 @@ Ueda, Nakano, Ghahramani & Hinton (2000), SMEM algorithm for mixture models.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -22,18 +22,29 @@ from gmm_engine.search.changes import (
     Change,
     Posterior,
     best_split,
+    cut_of,
     likely_merges,
     selected,
 )
 
 T = TypeVar("T")
 S = TypeVar("S")
-Mapped = Callable[[Callable[[S], T], Sequence[S]], Iterable[T]]
-"""map, perhaps on several threads."""
+
+
+class Mapped(Protocol):
+    """map, perhaps on several threads."""
+
+    def __call__(
+        self, function: Callable[[S], T], items: Iterable[S], /
+    ) -> Iterable[T]: ...
+
+
+# Below so many operations threads only wait for each other's Python.
+WORTH_THREADS = 1e7
 
 
 def split_and_merge(
-    posterior: Posterior, mapped: Mapped[int, Change | None], least_gain: float
+    posterior: Posterior, mapped: Mapped, least_gain: float
 ) -> Parameters | None:
     """Return the mixture with some components split and as many pairs merged.
 
@@ -42,9 +53,12 @@ def split_and_merge(
     n_components = posterior.parameters.n_components
     if n_components < 3:
         return None
+    operations = posterior.points.size * posterior.parameters.n_features
+    prepared: Mapped = map if operations < WORTH_THREADS else mapped
+    cuts = prepared(lambda k: cut_of(posterior, k), range(n_components))
     splits = [
         split
-        for split in mapped(lambda k: best_split(posterior, k), range(n_components))
+        for split in mapped(best_split, [cut for cut in cuts if cut is not None])
         if split is not None and split.gain > least_gain
     ]
     if not splits:

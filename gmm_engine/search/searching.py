@@ -6,7 +6,7 @@ four times as many, and so on, so that EM on all rows begins where little is lef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -24,8 +24,9 @@ from gmm_engine.search.candidates import (
     Standing,
 )
 from gmm_engine.search.changes import Posterior
-from gmm_engine.search.moves import split_and_merge
+from gmm_engine.search.moves import WORTH_THREADS, split_and_merge
 from gmm_engine.search.samples import Sample, metric_of
+from gmm_engine.types import AnyArray
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -136,11 +137,11 @@ class Search:
         metric = metric_of(sample, self.problem.structure)
         scaled = sample.points * metric
 
-        def candidate(seed: np.random.SeedSequence) -> Candidate:
+        def assignment(seed: np.random.SeedSequence) -> AnyArray:
             rng = np.random.default_rng(seed)
-            assignment = self.initialization(
-                scaled, sample.weights, self.n_components, rng
-            )
+            return self.initialization(scaled, sample.weights, self.n_components, rng)
+
+        def fresh(assignment: AnyArray) -> Candidate:
             start = start_from(
                 sample.points,
                 sample.weights,
@@ -149,10 +150,14 @@ class Search:
                 self.problem.structure,
                 self.problem.floor,
             )
-            fresh = Candidate(start, start, -np.inf)
-            return self._compiled(sample, fresh, _SHORT // 2)
+            return Candidate(start, start, -np.inf)
 
-        return self._mapped(candidate, seeds)
+        assignments = self._mapped(assignment, seeds)
+        if sample.points.size * sample.points.shape[1] < WORTH_THREADS:
+            starts = [fresh(each) for each in assignments]
+        else:
+            starts = self._mapped(fresh, assignments)
+        return self._all_compiled(sample, starts, _SHORT // 2)
 
     def _compiled(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
         """Return where compiled EM leads, or the candidate with its end given up."""
@@ -179,7 +184,7 @@ class Search:
             lambda each: self._compiled(sample, each, n_iter), candidates
         )
 
-    def _mapped(self, function: Callable[[S], T], items: Sequence[S]) -> list[T]:
+    def _mapped(self, function: Callable[[S], T], items: Iterable[S]) -> list[T]:
         if self.executor is None:
             return [function(item) for item in items]
         return list(self.executor.map(function, items))

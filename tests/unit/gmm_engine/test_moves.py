@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from gmm_engine import COVARIANCE_TYPES, GaussianMixture, fit
 from gmm_engine.mixture import enter_frame, leave_frame
-from gmm_engine.search.changes import Posterior, best_split, likely_merges
+from gmm_engine.search.changes import Posterior, best_split, cut_of, likely_merges
 from gmm_engine.search.moves import changed, split_and_merge
 from tests.strategies import random_mixture
 
@@ -70,7 +70,8 @@ def test_the_mixture_gains_at_least_what_its_changes_gain(covariance_type, weigh
     ).mixture
     posterior = posterior_of(mixture, X, weights)
     before = float(weights @ posterior.log_densities)
-    splits = [best_split(posterior, k) for k in range(8)]
+    cuts = [cut_of(posterior, k) for k in range(8)]
+    splits = [best_split(cut) for cut in cuts if cut is not None]
     pairs = [
         (split, merge)
         for split in splits
