@@ -39,8 +39,8 @@ class Mapped(Protocol):
     ) -> Iterable[T]: ...
 
 
-# Below so many operations threads only wait for each other's Python.
-WORTH_THREADS = 1e7
+# For fewer numbers than this threads only wait for each other's Python.
+WORTH_THREADS = 2e5
 
 
 def split_and_merge(
@@ -53,8 +53,8 @@ def split_and_merge(
     n_components = posterior.parameters.n_components
     if n_components < 3:
         return None
-    operations = posterior.points.size * posterior.parameters.n_features
-    prepared: Mapped = map if operations < WORTH_THREADS else mapped
+    is_quick = posterior.points.size * n_components < WORTH_THREADS
+    prepared: Mapped = map if is_quick else mapped
     cuts = prepared(lambda k: cut_of(posterior, k), range(n_components))
     splits = [
         split

@@ -26,7 +26,6 @@ from gmm_engine.search.candidates import (
 from gmm_engine.search.changes import Posterior
 from gmm_engine.search.moves import WORTH_THREADS, split_and_merge
 from gmm_engine.search.samples import Sample, metric_of
-from gmm_engine.types import AnyArray
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -137,11 +136,11 @@ class Search:
         metric = metric_of(sample, self.problem.structure)
         scaled = sample.points * metric
 
-        def assignment(seed: np.random.SeedSequence) -> AnyArray:
+        def fresh(seed: np.random.SeedSequence) -> Candidate:
             rng = np.random.default_rng(seed)
-            return self.initialization(scaled, sample.weights, self.n_components, rng)
-
-        def fresh(assignment: AnyArray) -> Candidate:
+            assignment = self.initialization(
+                scaled, sample.weights, self.n_components, rng
+            )
             start = start_from(
                 sample.points,
                 sample.weights,
@@ -152,11 +151,8 @@ class Search:
             )
             return Candidate(start, start, -np.inf)
 
-        assignments = self._mapped(assignment, seeds)
-        if sample.points.size * sample.points.shape[1] < WORTH_THREADS:
-            starts = [fresh(each) for each in assignments]
-        else:
-            starts = self._mapped(fresh, assignments)
+        is_quick = sample.points.size * self.n_components < WORTH_THREADS
+        starts = [fresh(s) for s in seeds] if is_quick else self._mapped(fresh, seeds)
         return self._all_compiled(sample, starts, _SHORT // 2)
 
     def _compiled(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
