@@ -175,7 +175,7 @@ def main() -> None:
         )
         print(rows[-1], flush=True)
     write_table(
-        "kernel_cpu" if options.cpu else "kernel",
+        "kernel",
         "One EM iteration",
         [
             "N × D, K",
@@ -192,7 +192,7 @@ def main() -> None:
             f"that set-up cancels; median of {options.repeats} in turn.",
             "GFLOP/s counts the useful operations of full covariances, 2 N K D².",
         ],
-        keep=not options.smoke,
+        keep=not (options.smoke or options.cpu),
     )
 
 
