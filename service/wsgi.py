@@ -301,3 +301,4 @@ def _allow_files(n_files: int) -> None:
 
 def _post_fork(arbiter: Any, worker: Any) -> None:
     processes.die_with_parent(arbiter.pid)
+    processes.share_malloc_arenas()
