@@ -22,7 +22,8 @@ from service.use_cases.services import Services
 
 REPLAYED = "Idempotency-Replayed"
 
-_KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+# Without a comma: that is how two headers arrive as one.
+_KEY = re.compile(r"[!-+\--~]{1,255}", re.ASCII)
 _CHUNK_BYTES = 64 * 1024
 _KEPT_HEADERS = ("Content-Type", "Location")
 _PARAMETER = {
@@ -113,8 +114,8 @@ def _key(request: Request) -> str:
     key = request.headers["Idempotency-Key"]
     if not _KEY.fullmatch(key):
         raise InvalidIdempotencyKeyError(
-            "The Idempotency-Key must have 1 to 255 visible ASCII characters, such as "
-            "a UUID; send one of these, or leave the header out."
+            "One Idempotency-Key must come, of 1 to 255 visible ASCII characters but "
+            "for commas, such as a UUID; send one of these, or leave the header out."
         )
     return key
 

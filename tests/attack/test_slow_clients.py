@@ -124,7 +124,7 @@ def test_connections_that_speak_up_as_they_are_to_make_room_are_heard(tmp_path: 
         assert "Traceback" not in service.log
     # Of the early ones one may have had to make room while it was silent.
     assert {answer[:13] for answer in answers} <= {b"HTTP/1.1 200 ", b""}
-    assert sum(map(bool, answers)) >= len(answers) - 5
+    assert sum(map(bool, answers)) >= len(answers) - 1
     assert all(answers[len(early) :])
 
 

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request
 from service.api.app import create_app
 from tests.unit.service.api.conftest import OPTIONS, problem
 
-CSV = "text/csv"
+CSV, JSON = "text/csv", "application/json"
 
 
 def rows(n):
@@ -213,3 +213,46 @@ def test_a_pickle_in_npy_is_never_loaded(client):
     )
     assert answer.status_code in (400, 422)
     assert answer.mimetype == "application/problem+json"
+
+
+@pytest.fixture
+def client_with(stage, world):
+    """Return clients of an app with other options."""
+    return lambda **options: create_app(
+        stage.services, stage, replace(OPTIONS, **options)
+    ).test_client()
+
+
+def test_small_json_bodies_count_as_what_they_take_in_memory(client_with):
+    narrow = client_with(max_bodies_bytes=10_000)
+    small = b'{"data": [[1, 2], [3, 4]]}'
+    assert narrow.post("/v1/datasets", data=small, content_type=JSON).status_code == 201
+    # Ten times its size, and more than all bodies may take together.
+    padded = small + b" " * 1_000
+    problem(
+        narrow.post("/v1/datasets", data=padded, content_type=JSON), 503, "too-busy"
+    )
+    # What a body took is given back with the answer.
+    for _ in range(50):
+        assert (
+            narrow.post("/v1/datasets", data=small, content_type=JSON).status_code
+            == 201
+        )
+
+
+def test_a_small_json_body_has_its_bound_too(client_with):
+    narrow = client_with(max_json_bytes=2_000)
+    padded = b'{"data": [[1, 2], [3, 4]]}' + b" " * 2_000
+    problem(
+        narrow.post("/v1/datasets", data=padded, content_type=JSON),
+        413,
+        "body-too-large",
+    )
+
+
+def test_a_small_json_body_that_ends_too_early_is_malformed(client):
+    whole = b'{"data": [[1, 2], [3, 4]]}'
+    for size in (0, 10, len(whole)):
+        body = io.BytesIO(whole[:size])
+        answer = send(client, body, content_length=len(whole) + 1, content_type=JSON)
+        problem(answer, 400, "malformed-body")

@@ -37,8 +37,9 @@ def test_probabilities_sum_to_one(client, model_id):
 def test_what_is_no_table_is_refused_with_its_place(client, model_id, question, data):
     answer = ask(client, model_id, question, json={"data": data})
     assert answer.status_code == 422
-    for error in answer.json["errors"]:
-        assert error["pointer"].startswith("/data")
+    pointers = [error["pointer"] for error in answer.json["errors"]]
+    assert pointers
+    assert all(pointer.startswith("/data") for pointer in pointers)
 
 
 def test_the_score_is_the_mean_and_the_sum_of_the_log_densities(client, model_id):
