@@ -15,7 +15,12 @@ from marshmallow import Schema
 from werkzeug.utils import get_content_type
 
 from service.api.negotiation import negotiate
-from service.api.openapi import PROBLEM_RESPONSES, binary, query_parameters
+from service.api.openapi import (
+    PROBLEM_RESPONSES,
+    binary,
+    examples,
+    query_parameters,
+)
 from service.api.options import ApiOptions
 from service.api.parsing import JSON, RequestParser, refuse_query
 from service.domain.tables import ArrayResult
@@ -113,10 +118,18 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return self.doc(responses={status: {"description": description}})
 
     def arguments(
-        self, schema: AnySchema, location: str = "json", **kwargs: Any
+        self,
+        schema: AnySchema,
+        location: str = "json",
+        *,
+        example: Mapping[str, object] | None = None,
     ) -> Decorator:
         """Pass the checked JSON object, or query, to the view."""
-        inner = super().arguments(schema, location=location, **kwargs)
+        inner = super().arguments(
+            schema,
+            location=location,
+            examples=None if example is None else examples(example),
+        )
         in_query = location == "query"
         statuses = (414, 422) if in_query else (400, 408, 413, 415, 422)
 
@@ -134,7 +147,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             for media_type in READABLE
             if media_type != JSON
         }
-        content = {JSON: {"schema": schema, "example": example}} | content
+        content = {JSON: {"schema": schema, "examples": examples(example)}} | content
 
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(view)
@@ -159,7 +172,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         description: str,
         content_type: str = JSON,
         headers: Sequence[str] = (),
-        **kwargs: Any,
+        example: Mapping[str, object] | None = None,
     ) -> Decorator:
         """Answer with what the view returns, if the client accepts it."""
         inner = super().response(
@@ -168,7 +181,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
             description=description,
             content_type=content_type,
             headers={name: name for name in headers} or None,
-            **kwargs,
+            examples=None if example is None else examples(example),
         )
 
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:

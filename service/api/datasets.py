@@ -13,6 +13,7 @@ from service.api.options import ApiOptions
 from service.api.pages import page_request, with_link
 from service.api.schemas.datasets import (
     DATASET_EXAMPLE,
+    DATASET_PAGE_EXAMPLE,
     DATASET_REQUEST_EXAMPLE,
     DatasetPageSchema,
     DatasetSchema,
@@ -58,7 +59,13 @@ def datasets_blueprint(
 
     @datasets.get("")
     @datasets.arguments(page_request_schema(options), location="query")
-    @datasets.response(200, DatasetPageSchema, description="A page.", headers=["Link"])
+    @datasets.response(
+        200,
+        DatasetPageSchema,
+        description="A page.",
+        headers=["Link"],
+        example=DATASET_PAGE_EXAMPLE,
+    )
     def list_datasets(page: dict[str, Any]) -> tuple[Page[Dataset], Headers]:
         """List the datasets, newest first."""
         return with_link(services().datasets.list(page_request(page)))

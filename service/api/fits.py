@@ -17,8 +17,10 @@ from service.api.pages import page_request, with_link
 from service.api.schemas.fits import (
     CANCELLED_FIT_EXAMPLE,
     FIT_EXAMPLE,
+    FIT_PAGE_EXAMPLE,
     FIT_REQUEST_EXAMPLE,
     QUEUED_FIT_EXAMPLE,
+    SUCCEEDED_FIT_EXAMPLE,
     FitPageSchema,
     FitSchema,
     fit_request_schema,
@@ -80,6 +82,7 @@ def fits_blueprint(
         FitSchema,
         description="With `reuse`: an equal fit that there was before.",
         headers=["Location", REPLAYED],
+        example=SUCCEEDED_FIT_EXAMPLE,
     )
     def submit_fit(
         upload: dict[str, Any], new_id: str | None
@@ -95,7 +98,13 @@ def fits_blueprint(
 
     @fits.get("")
     @fits.arguments(page_request_schema(options), location="query")
-    @fits.response(200, FitPageSchema, description="A page.", headers=["Link"])
+    @fits.response(
+        200,
+        FitPageSchema,
+        description="A page.",
+        headers=["Link"],
+        example=FIT_PAGE_EXAMPLE,
+    )
     def list_fits(page: dict[str, Any]) -> tuple[Page[Fit], Headers]:
         """List the fits, newest first."""
         return with_link(services().fits.list(page_request(page)))

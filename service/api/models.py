@@ -13,6 +13,7 @@ from service.api.options import ApiOptions
 from service.api.pages import page_request, with_link
 from service.api.schemas.models import (
     MODEL_EXAMPLE,
+    MODEL_PAGE_EXAMPLE,
     MODEL_REQUEST_EXAMPLE,
     ModelChangesSchema,
     ModelPageSchema,
@@ -60,7 +61,13 @@ def models_blueprint(
 
     @models.get("")
     @models.arguments(page_request_schema(options), location="query")
-    @models.response(200, ModelPageSchema, description="A page.", headers=["Link"])
+    @models.response(
+        200,
+        ModelPageSchema,
+        description="A page.",
+        headers=["Link"],
+        example=MODEL_PAGE_EXAMPLE,
+    )
     def list_models(page: dict[str, Any]) -> tuple[Page[Model], Headers]:
         """List the models, newest first, without their parameters."""
         return with_link(services().models.list(page_request(page)))

@@ -228,6 +228,15 @@ def binary(media_type: str) -> dict[str, str]:
     return {"type": "string"} | kind
 
 
+def examples(example: object) -> dict[str, Any]:
+    """Return the examples of a media type, of which there is one.
+
+    Never as a bare `example`: RapiDoc takes an object there for a map of names to
+    examples, shows none, and stumbles over fields that are null.
+    """
+    return {"example": {"value": example}}
+
+
 def query_parameters(schema: Schema) -> list[dict[str, Any]]:
     """Describe the fields of an upload that may come as query parameters."""
     return [

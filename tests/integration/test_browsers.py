@@ -15,7 +15,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
+from tests.integration.browser import Page, browser_page
 from tests.integration.running import Service
 
 # Asks as a page can: with and without asking the service first whether it may.
@@ -39,20 +41,35 @@ const tries = {
 </script>"""
 
 
+# What the reader shows of an operation is in shadow roots within each other.
+READING = """
+const parts = (kind) => [...(document.querySelector("rapi-doc").shadowRoot
+  ?.querySelectorAll(kind) ?? [])];
+const operation = (method, path) => parts("api-request")
+  .find((part) => part.method === method && part.path === path)?.shadowRoot;
+const text = (root) => [...root.children].map((part) => part.innerText).join("\\n");
+"""
+
+
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Nobody is interested."""
 
 
 @pytest.fixture(scope="session")
-def show(tmp_path_factory) -> Callable[..., str]:
-    """Loads a page in chromium; returns what it became, and what was logged."""
+def browser() -> str:
     browser = shutil.which("chromium")
     if browser is None:
         missing = "chromium is missing (apt-get install chromium)"
         if os.environ.get("GMM_TEST_REQUIRE_ALL") == "1":
             pytest.fail(missing)
         pytest.skip(missing)
+    return browser
+
+
+@pytest.fixture(scope="session")
+def show(browser, tmp_path_factory) -> Callable[..., str]:
+    """Loads a page in chromium; returns what it became, and what was logged."""
     profile = tmp_path_factory.mktemp("profile")
 
     def show(url: str, *options: str) -> str:
@@ -68,6 +85,16 @@ def show(tmp_path_factory) -> Callable[..., str]:
         return ran.stdout + ran.stderr
 
     return show
+
+
+@pytest.fixture
+def reader(browser, service, tmp_path) -> Iterator[Page]:
+    """The reader of the contract, with every operation on it."""
+    with browser_page(browser, tmp_path / "profile") as page:
+        page.go_to(f"{service.url}/docs")
+        page.evaluate(READING)
+        page.eventually("operation('get', '/problems/{code}') !== undefined")
+        yield page
 
 
 @pytest.fixture
@@ -112,3 +139,25 @@ def test_the_pages_for_people_are_shown_within_their_policies(show, service):
     assert "rapi-doc" in reader
     assert "Content Security Policy" not in reader
     assert '"items"' in show(f"{service.url}/v1/models")
+
+
+def test_the_reader_shows_the_answers_of_every_operation(reader, service):
+    contract = yaml.safe_load(service.get("/openapi.yaml").text)
+    n_operations = sum(
+        len(methods.keys() - {"parameters"}) for methods in contract["paths"].values()
+    )
+    shown = reader.evaluate("parts('api-response').map((p) => text(p.shadowRoot))")
+    assert len(shown) == n_operations
+    assert all(re.search(r"RESPONSE\s+20\d", answers) for answers in shown)
+    assert reader.mistakes == []
+
+
+@pytest.mark.parametrize("path", ["/v1/datasets", "/v1/fits", "/v1/models"])
+def test_what_the_reader_would_send_is_accepted(reader, service, path):
+    form = f"operation('post', '{path}')"
+    body = json.loads(reader.evaluate(f"{form}.querySelector('textarea').value"))
+    assert service.post(path, json=body).ok
+    reader.evaluate(f"{form}.querySelector('.m-btn.primary').click()")
+    status = f"text({form}).match(/Response Status: \\S+?(\\d+)/)?.[1]"
+    assert reader.eventually(status) in ("201", "202")
+    assert reader.mistakes == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, fields
@@ -34,6 +35,11 @@ class AnswerSchema(Schema):
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
         field_obj.required = True
+
+
+def page_example(item: Mapping[str, object]) -> dict[str, object]:
+    """Return a page of one such item."""
+    return {"items": [item], "next": None}
 
 
 def page_schema(item: type[Schema], name: str) -> type[Schema]:

@@ -9,7 +9,12 @@ from marshmallow import ValidationError, fields, post_load
 
 from service.api.fields import ColumnNames, Rows, Timestamp, name_field
 from service.api.options import ApiOptions
-from service.api.schemas.base import AnswerSchema, RequestSchema, page_schema
+from service.api.schemas.base import (
+    AnswerSchema,
+    RequestSchema,
+    page_example,
+    page_schema,
+)
 from service.domain.wording import counted
 
 ROWS_DESCRIPTION = "The rows of the table: lists of numbers, all equally long."
@@ -98,3 +103,4 @@ DATASET_EXAMPLE = {
     "size_bytes": 64,
     "created_at": "2026-01-31T12:00:00.000Z",
 }
+DATASET_PAGE_EXAMPLE = page_example(DATASET_EXAMPLE)

@@ -24,7 +24,12 @@ from service.api.fields import (
     name_field,
 )
 from service.api.options import ApiOptions
-from service.api.schemas.base import AnswerSchema, RequestSchema, page_schema
+from service.api.schemas.base import (
+    AnswerSchema,
+    RequestSchema,
+    page_example,
+    page_schema,
+)
 from service.api.schemas.datasets import ROWS_DESCRIPTION, NamedTableSchema
 from service.api.webhook_urls import WebhookUrl
 from service.domain.fits import FitRequest, FitState
@@ -262,8 +267,10 @@ class FitSchema(AnswerSchema):
 
 FitPageSchema = page_schema(FitSchema, "Fit")
 
+# With its data: a reader of the contract may send it as it stands.
 FIT_REQUEST_EXAMPLE = {
-    "dataset_id": "d4k2x7",
+    "data": [[0.1, 0.2], [0.3, 0.1], [0.2, 0.4], [4.9, 5.2], [5.1, 4.8], [5.3, 5.1]],
+    "columns": ["width", "height"],
     "n_components": 2,
     "covariance_type": "full",
     "random_state": 0,
@@ -312,3 +319,9 @@ CANCELLED_FIT_EXAMPLE = FIT_EXAMPLE | {
     "status": "cancelled",
     "finished_at": "2026-01-31T12:00:00.450Z",
 }
+SUCCEEDED_FIT_EXAMPLE = FIT_EXAMPLE | {
+    "status": "succeeded",
+    "model_id": "mf7m3q9",
+    "finished_at": "2026-01-31T12:00:00.450Z",
+}
+FIT_PAGE_EXAMPLE = page_example(SUCCEEDED_FIT_EXAMPLE)

@@ -17,7 +17,12 @@ from service.api.fields import (
     name_field,
 )
 from service.api.options import ApiOptions
-from service.api.schemas.base import AnswerSchema, RequestSchema, page_schema
+from service.api.schemas.base import (
+    AnswerSchema,
+    RequestSchema,
+    page_example,
+    page_schema,
+)
 from service.domain.models import FittedModel
 
 _COVARIANCES = "full (K, D, D), tied (D, D), diag (K, D), spherical (K,)"
@@ -202,3 +207,6 @@ MODEL_EXAMPLE = MODEL_REQUEST_EXAMPLE | {
         "engine_version": "0.1.0",
     },
 }
+MODEL_PAGE_EXAMPLE = page_example(
+    {key: value for key, value in MODEL_EXAMPLE.items() if key not in _PARAMETERS}
+)
