@@ -177,7 +177,7 @@ class InMemoryFitRepository:
     def succeed(self, fit: Fit, fitted: FittedModel, now: datetime) -> Fit:
         current = self._newest(fit)
         self._models.add(fitted)
-        finished = current.succeeded(fitted.model.id, now)
+        finished = current.succeeded(fitted.model, now)
         return self._store(finished, [(FitEventKind.STATUS, {})])
 
     def fail(self, fit: Fit, error: Failure, now: datetime) -> Fit:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from marshmallow import ValidationError, fields
 
+from gmm_engine import FitStatus
 from gmm_engine.covariance import STRUCTURES
 from service.api.numbers import check_numbers
 from service.api.wording import shown
@@ -184,6 +185,12 @@ def covariance_type_field() -> Choice:
     description = "The structure of the covariances, also by mclust's code."
     metadata = {"description": description, "default": "full"}
     return Choice(COVARIANCE_TYPES, metadata=metadata)
+
+
+def fit_status_field(description: str) -> fields.String:
+    words: list[str | None] = [status.name.lower() for status in FitStatus]
+    metadata = {"description": description, "enum": [*words, None]}
+    return fields.String(allow_none=True, metadata=metadata)
 
 
 def id_field(**kwargs: Any) -> Text:

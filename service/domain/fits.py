@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from service.domain.models import Model
 from service.domain.webhooks import Webhook
 
 
@@ -78,6 +79,11 @@ class Fit:
     """How often a worker has started it; fences the writes of older attempts."""
     progress: Progress | None = None
     model_id: str | None = None
+    fit_status: str | None = None
+    """The model's, so that who waits for the fit need not ask for that as well.
+
+    None until it succeeded, and for fits that were stored before they had it.
+    """
     error: Failure | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -104,9 +110,13 @@ class Fit:
             started_at=self.started_at or now,
         )
 
-    def succeeded(self, model_id: str, now: datetime) -> Fit:
+    def succeeded(self, model: Model, now: datetime) -> Fit:
         return replace(
-            self, status=FitState.SUCCEEDED, model_id=model_id, finished_at=now
+            self,
+            status=FitState.SUCCEEDED,
+            model_id=model.id,
+            fit_status=model.fit_status,
+            finished_at=now,
         )
 
     def failed(self, error: Failure, now: datetime) -> Fit:

@@ -155,7 +155,7 @@ class RedisFitRepository:
     def succeed(self, fit: Fit, fitted: FittedModel, now: datetime) -> Fit:
         def succeeded(current: Fit) -> Fit:
             _require_newest(current, fit)
-            return current.succeeded(fitted.model.id, now)
+            return current.succeeded(fitted.model, now)
 
         with self._models.staged(fitted) as model:
             finished = self._change(

@@ -95,8 +95,9 @@ def test_success_stores_the_fit_and_the_model(fits, models, running):
     fits.report(running, progress_at(2), [])
     finished = fits.succeed(running, a_fitted_model(), later(9))
     assert finished == replace(running, progress=progress_at(2)).succeeded(
-        "m1", later(9)
+        a_model(), later(9)
     )
+    assert finished.fit_status == "converged"
     assert fits.get("f1") == finished
     assert models.get("m1") == a_model()
     assert_same_mixture(models.mixture("m1"), a_mixture())

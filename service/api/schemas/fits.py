@@ -20,6 +20,7 @@ from service.api.fields import (
     Timestamp,
     Whole,
     covariance_type_field,
+    fit_status_field,
     id_field,
     name_field,
 )
@@ -254,6 +255,10 @@ class FitSchema(AnswerSchema):
     model_id = fields.String(
         allow_none=True, metadata={"description": "Set once it succeeded."}
     )
+    fit_status = fit_status_field(
+        "Why EM stopped, as the model has it; null until the fit succeeded, and for "
+        "fits of earlier versions. After `degenerate` see the model's `diagnostics`."
+    )
     error = fields.Nested(FitFailureSchema, allow_none=True)
     created_at = Timestamp()
     started_at = Timestamp(allow_none=True)
@@ -301,6 +306,7 @@ FIT_EXAMPLE = {
     "queue_position": None,
     "attempt": 1,
     "model_id": None,
+    "fit_status": None,
     "error": None,
     "created_at": "2026-01-31T12:00:00.000Z",
     "started_at": "2026-01-31T12:00:00.010Z",
@@ -322,6 +328,7 @@ CANCELLED_FIT_EXAMPLE = FIT_EXAMPLE | {
 SUCCEEDED_FIT_EXAMPLE = FIT_EXAMPLE | {
     "status": "succeeded",
     "model_id": "mf7m3q9",
+    "fit_status": "converged",
     "finished_at": "2026-01-31T12:00:00.450Z",
 }
 FIT_PAGE_EXAMPLE = page_example(SUCCEEDED_FIT_EXAMPLE)

@@ -6,7 +6,6 @@ from typing import Any
 
 from marshmallow import fields
 
-from gmm_engine import FitStatus
 from gmm_engine.covariance import STRUCTURES
 from service.api.fields import (
     Finite,
@@ -14,6 +13,7 @@ from service.api.fields import (
     Timestamp,
     Whole,
     covariance_type_field,
+    fit_status_field,
     name_field,
 )
 from service.api.options import ApiOptions
@@ -114,13 +114,7 @@ class ModelSummarySchema(AnswerSchema):
     aic = Finite(allow_none=True, metadata={"description": "Smaller is better."})
     n_iter = fields.Integer(allow_none=True)
     converged = fields.Boolean(allow_none=True)
-    fit_status = fields.String(
-        allow_none=True,
-        metadata={
-            "description": "Why EM stopped.",
-            "enum": [*(status.name.lower() for status in FitStatus), None],
-        },
-    )
+    fit_status = fit_status_field("Why EM stopped.")
     diagnostics = fields.List(fields.Nested(DiagnosticSchema))
     fit_id = fields.String(allow_none=True)
     provenance = fields.Nested(ProvenanceSchema, allow_none=True)

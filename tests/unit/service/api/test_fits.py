@@ -79,10 +79,23 @@ def test_a_worked_fit_has_succeeded_with_a_model(client, world, fit_id):
     world.work()
     fit = client.get(f"/v1/fits/{fit_id}").json
     assert fit["status"] == "succeeded"
+    assert fit["fit_status"] == "converged"
     assert fit["error"] is None
     assert fit["progress"]["n_starts"] == 1
     assert fit["finished_at"].endswith("Z")
     assert client.get(f"/v1/models/{fit['model_id']}").json["fit_id"] == fit_id
+
+
+def test_a_fit_says_that_its_mixture_is_degenerate(client, world):
+    request = {"data": POINTS, "n_components": len(POINTS), "random_state": 0}
+    fit_id = client.post("/v1/fits", json=request).json["id"]
+    assert client.get(f"/v1/fits/{fit_id}").json["fit_status"] is None
+    world.work()
+    fit = client.get(f"/v1/fits/{fit_id}").json
+    assert (fit["status"], fit["fit_status"]) == ("succeeded", "degenerate")
+    model = client.get(f"/v1/models/{fit['model_id']}").json
+    assert model["fit_status"] == "degenerate"
+    assert model["diagnostics"]
 
 
 def test_a_failed_fit_shows_the_problem_it_failed_with(client, world, fit_id):
@@ -91,7 +104,7 @@ def test_a_failed_fit_shows_the_problem_it_failed_with(client, world, fit_id):
     world.work()
     fit = client.get(f"/v1/fits/{fit_id}").json
     assert fit["status"] == "failed"
-    assert fit["model_id"] is None
+    assert (fit["model_id"], fit["fit_status"]) == (None, None)
     assert fit["error"]["code"] == "dataset-not-found"
     assert fit["error"]["type"] == "/problems/dataset-not-found"
     assert fit["error"]["status"] == 404

@@ -75,6 +75,7 @@ def test_the_message_is_the_fit_as_the_api_shows_it(world, receiver):
     }
     assert document["data"] == shown
     assert document["data"]["model_id"] == "m1"
+    assert document["data"]["fit_status"] == "converged"
 
 
 def test_a_failed_fit_is_told_with_its_error(world, receiver):
