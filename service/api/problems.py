@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import structlog
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 
 from service.api.parsing import points_into_query
 from service.api.request_ids import current_request_id
@@ -49,7 +49,6 @@ class BadRequestError(ServiceError):
 _FRAMEWORK_ERRORS: dict[int, tuple[type[ServiceError], str]] = {
     400: (BadRequestError, "The request cannot be understood; check its headers."),
     404: (NotFoundError, "There is nothing at this path; see /openapi.yaml."),
-    405: (MethodNotAllowedError, "The method is not allowed here; see Allow."),
     413: (TooLargeError, "The body is too large; send less."),
     415: (UnsupportedMediaTypeError, "The Content-Type is not read here."),
 }
@@ -67,8 +66,7 @@ def register_problem_handlers(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
         status = error.code or 500
-        known, detail = _FRAMEWORK_ERRORS.get(status, (BadRequestError, error.name))
-        response = _problem(known(detail), status)
+        response = _problem(_known(error, status), status)
         # Allow of a 405, and the like.
         for name, value in error.get_headers():
             if name.lower() != "content-type":
@@ -86,6 +84,17 @@ def register_problem_handlers(app: Flask) -> None:
     app.register_error_handler(
         InternalServerError, lambda error: unexpected_error(error)
     )
+
+
+def _known(error: HTTPException, status: int) -> ServiceError:
+    if isinstance(error, MethodNotAllowed):
+        # Nobody who errs means the other two, which go without saying.
+        named = sorted({*(error.valid_methods or ())} - {"HEAD", "OPTIONS"})
+        return MethodNotAllowedError(
+            f"{request.method[:20]} is not possible here; send {' or '.join(named)}."
+        )
+    kind, detail = _FRAMEWORK_ERRORS.get(status, (BadRequestError, error.name))
+    return kind(detail)
 
 
 def problem_types() -> dict[str, type[ServiceError]]:

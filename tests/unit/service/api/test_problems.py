@@ -22,7 +22,9 @@ from tests.unit.service.api.conftest import problem
 )
 def test_a_wrong_method_gets_those_allowed(client, method, target, allowed):
     answer = client.open(target, method=method)
-    problem(answer, 405, "method-not-allowed")
+    document = problem(answer, 405, "method-not-allowed")
+    named = " or ".join(sorted(allowed - {"HEAD", "OPTIONS"}))
+    assert document["detail"] == f"{method} is not possible here; send {named}."
     assert {word.strip() for word in answer.headers["Allow"].split(",")} == allowed
 
 
