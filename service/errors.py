@@ -266,6 +266,12 @@ class FitAlreadyFinishedError(ServiceError):
 
     status, code, title = 409, "fit-already-finished", "Fit already finished"
 
+    def __init__(self, fit_id: str, state: str) -> None:
+        verb = "was" if state == "cancelled" else "has"
+        super().__init__(
+            f"Fit {fit_id!r} {verb} already {state}; there is nothing left to cancel."
+        )
+
 
 class StaleAttemptError(ServiceError):
     """A newer attempt of the fit exists, or it is final: this write is refused."""

@@ -187,7 +187,7 @@ class InMemoryFitRepository:
     def cancel(self, fit_id: str, now: datetime) -> Fit:
         fit = self.get(fit_id)
         if fit.status.is_final:
-            raise FitAlreadyFinishedError(f"Fit {fit_id!r} is {fit.status} already.")
+            raise FitAlreadyFinishedError(fit_id, fit.status)
         return self._store(fit.cancelled(now), [(FitEventKind.STATUS, {})])
 
     def with_status(self, status: FitState) -> Iterator[Fit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -22,7 +23,7 @@ from service.storage.errors import translate_redis_errors
 def run(settings: Settings, path: Path, replace: bool) -> None:
     """Restore a backup: nothing of it until the whole file was found sound."""
     began = time.monotonic()
-    with path.open("rb") as file:
+    with _opened(path) as file:
         version = _require_sound(BackupReader(file))
         backup = BackupReader(file)
         with store_url(settings) as url:
@@ -34,6 +35,16 @@ def run(settings: Settings, path: Path, replace: bool) -> None:
             f"The backup has schema version {version}; this program needs "
             f"{len(MIGRATIONS)}: run `gmm migrate`."
         )
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise OSError(
+            f"The backup {str(path)!r} cannot be read: {error.strerror or error}; give "
+            "the path of a file that `gmm backup` wrote."
+        ) from error
 
 
 @translate_redis_errors()

@@ -174,9 +174,7 @@ class RedisFitRepository:
     def cancel(self, fit_id: str, now: datetime) -> Fit:
         def cancelled(current: Fit) -> Fit:
             if current.status.is_final:
-                raise FitAlreadyFinishedError(
-                    f"Fit {current.id!r} is {current.status} already."
-                )
+                raise FitAlreadyFinishedError(current.id, current.status)
             return current.cancelled(now)
 
         return self._change(fit_id, cancelled)

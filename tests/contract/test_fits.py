@@ -136,7 +136,8 @@ def test_a_finished_fit_refuses_every_further_write(fits, models, running, end):
     ):
         with pytest.raises(StaleAttemptError):
             write()
-    with pytest.raises(FitAlreadyFinishedError):
+    verb = "was" if finished.status is FitState.CANCELLED else "has"
+    with pytest.raises(FitAlreadyFinishedError, match=f"{verb} already {end}"):
         fits.cancel("f1", NOW)
     assert fits.get("f1") == finished
     assert fits.events("f1", "0", 0) == events

@@ -51,6 +51,13 @@ def test_a_state_folder_that_is_none_is_told(own_folder: Path):
     assert_refused(outcome, 71, "GMM_STATE_DIR")
 
 
+def test_a_backup_that_is_not_there_is_told(own_folder: Path):
+    path = str(own_folder / "none.gmm")
+    outcome = run("restore", path, GMM_STATE_DIR=str(own_folder / "state"))
+    assert_refused(outcome, 71, path, "No such file", "gmm backup")
+    assert "Errno" not in outcome[2]
+
+
 @pytest.mark.parametrize("command", ["serve", "api", "worker", "migrate"])
 def test_a_store_that_does_not_answer_is_told_without_its_password(command):
     url = "redis://:secret@127.0.0.1:1/0"
