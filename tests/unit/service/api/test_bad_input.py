@@ -260,6 +260,31 @@ def test_an_unknown_name_is_named_with_the_one_that_may_be_meant(
     assert document["errors"] == [{"pointer": pointer, "detail": detail}]
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("n_cluster", "did you mean 'n_components'?"),
+        ("n_clusters", "did you mean 'n_components'?"),
+        ("k", "did you mean 'n_components'?"),
+        ("K", "did you mean 'n_components'?"),
+        ("seed", "did you mean 'random_state'?"),
+        ("max_iterations", "did you mean 'max_iter'?"),
+        ("tolerance", "did you mean 'tol'?"),
+        ("sample_weight", "weights of rows are not supported over HTTP."),
+        ("sample_weights", "weights of rows are not supported over HTTP."),
+    ],
+)
+def test_the_words_of_other_programs_are_understood(client, name, hint):
+    request = {"data": POINTS, "n_components": 2, name: 3}
+    document = problem(client.post("/v1/fits", json=request), 422, "invalid-request")
+    assert document["detail"] == f"There is no field {name!r}; {hint}"
+
+
+def test_a_word_of_other_programs_is_no_hint_where_ours_is_not_known(client):
+    document = problem(client.get("/v1/fits?seed=1"), 422, "invalid-request")
+    assert document["detail"].endswith("known here: limit, cursor.")
+
+
 def test_no_operation_takes_a_query_parameter_that_is_not_in_the_contract(client, app):
     kept = ("/docs", "/docs/<asset>", "/")
     asked = set()
