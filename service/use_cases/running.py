@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import gmm_engine
@@ -181,7 +181,7 @@ def _describe(fit: Fit, dataset: Dataset, result: FitResult, clock: Clock) -> Mo
         diagnostics=tuple(
             Diagnostic(
                 kind=found.kind.name.lower(),
-                detail=found.detail,
+                detail=_detail(found, dataset.columns),
                 component=found.component,
                 feature=found.feature,
             )
@@ -196,6 +196,13 @@ def _describe(fit: Fit, dataset: Dataset, result: FitResult, clock: Clock) -> Mo
             engine_version=gmm_engine.__version__,
         ),
     )
+
+
+def _detail(found: gmm_engine.Diagnostic, columns: Sequence[str] | None) -> str:
+    """The engine's sentence, with the feature's name where the dataset has one."""
+    if found.feature is None or columns is None:
+        return found.detail
+    return f"feature {columns[found.feature]!r}: {found.kind.value}"
 
 
 def _trajectory(result: FitResult) -> Trajectory:

@@ -193,13 +193,17 @@ def test_the_same_request_gives_the_same_model(town, dataset):
     np.testing.assert_array_equal(*means)
 
 
-def test_the_model_says_what_was_noticed_about_the_data(town):
+@pytest.mark.parametrize(
+    ("columns", "named"), [(None, "feature 1"), (("width", "height"), "'height'")]
+)
+def test_the_model_says_what_was_noticed_about_the_data(town, columns, named):
     rows = np.column_stack([np.arange(40.0), np.full(40, 5.0)])
-    dataset = town.dataset_service.create(Table(rows))
+    dataset = town.dataset_service.create(Table(rows, columns))
     fit = town.fit_service.submit(FitRequest(dataset.id, 1))
     model = town.models.get(town.runner.run(fit.id).model_id)
     (found,) = [d for d in model.diagnostics if d.kind == "constant_feature"]
     assert found.feature == 1
+    assert named in found.detail
     assert "same value" in found.detail
 
 
