@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import structlog
 from flask import Flask, Request, Response, g
 
-from service.api.current import current_notes, current_request
+from service.api.current import current_globals, current_request
 from service.api.foreign_pages import is_loopback, refuse_foreign_pages
 from service.domain.api_keys import ANYBODY, Client, Scope
 from service.errors import (
@@ -139,7 +139,7 @@ def register_access(app: Flask, access: Access) -> None:
 
     @app.after_request
     def tell_limit(response: Response) -> Response:
-        allowance: Allowance | None = current_notes().get("allowance")
+        allowance: Allowance | None = current_globals().get("allowance")
         if allowance is not None:
             policy = f'"{_POLICY}";q={allowance.limit};w={WINDOW_SECONDS}'
             left = f"r={allowance.remaining};t={round(allowance.reset_seconds)}"

@@ -17,7 +17,7 @@ def current_request() -> Request:
     return found
 
 
-def current_notes() -> _AppCtxGlobals:
+def current_globals() -> _AppCtxGlobals:
     """Return the object behind `flask.g`."""
     # To a type checker every attribute is there.
     found: _AppCtxGlobals = g._get_current_object()

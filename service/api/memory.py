@@ -6,7 +6,7 @@ import threading
 
 from flask import Flask, current_app
 
-from service.api.current import current_notes
+from service.api.current import current_globals
 from service.api.options import ApiOptions
 from service.errors import TooBusyError
 
@@ -41,7 +41,7 @@ def register_body_memory(app: Flask, options: ApiOptions) -> None:
     @app.teardown_request
     def give_back(error: BaseException | None) -> None:
         # Once only: a test client may tear a request down twice.
-        taken = current_notes().pop("body_bytes", 0)
+        taken = current_globals().pop("body_bytes", 0)
         if taken:
             memory.give_back(taken)
 
@@ -50,5 +50,5 @@ def take_body_memory(n_bytes: int) -> None:
     """Count bytes of this request's body; TooBusyError: there is no room for them."""
     memory: BodyMemory = current_app.extensions["body_memory"]
     memory.take(n_bytes)
-    notes = current_notes()
-    notes.body_bytes = notes.get("body_bytes", 0) + n_bytes
+    context = current_globals()
+    context.body_bytes = context.get("body_bytes", 0) + n_bytes

@@ -19,7 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service.api.blueprint import Blueprint
-from service.api.current import current_notes, current_request
+from service.api.current import current_globals, current_request
 from service.api.options import ApiOptions
 from service.errors import ServiceError
 from service.ports import CensusTaker
@@ -68,7 +68,7 @@ class RequestMetrics:
     def register(self, app: Flask) -> None:
         @app.before_request
         def begin() -> None:
-            current_notes().metrics_started = time.perf_counter()
+            current_globals().metrics_started = time.perf_counter()
             self._in_flight.inc()
 
         @app.after_request
@@ -79,13 +79,13 @@ class RequestMetrics:
             method = request.method if request.method in _METHODS else "other"
             requests, seconds = self._of(route, method, response.status_code)
             requests.inc()
-            seconds.observe(time.perf_counter() - current_notes().metrics_started)
+            seconds.observe(time.perf_counter() - current_globals().metrics_started)
             return response
 
         @app.teardown_request
         def end(error: BaseException | None) -> None:
             # Once only: a test client may tear a request down twice.
-            if current_notes().pop("metrics_started", None) is not None:
+            if current_globals().pop("metrics_started", None) is not None:
                 self._in_flight.dec()
 
     def _of(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:

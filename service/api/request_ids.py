@@ -10,7 +10,7 @@ from urllib.parse import quote
 import structlog
 from flask import Flask, Request, Response, g
 
-from service.api.current import current_notes, current_request
+from service.api.current import current_globals, current_request
 from service.logs import AnsweredRequest, request_handler
 
 _HARMLESS = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -32,27 +32,27 @@ def register_request_ids(app: Flask) -> None:
 
     @app.before_request
     def name_request() -> None:
-        notes = current_notes()
+        context = current_globals()
         offered = current_request().environ.get("HTTP_X_REQUEST_ID")
         # A client's id goes into answers and logs: only if nothing can hide in it.
         is_kept = offered is not None and _HARMLESS.fullmatch(offered)
-        notes.request_id = offered if is_kept else _new_id()
-        notes.started = time.monotonic()
+        context.request_id = offered if is_kept else _new_id()
+        context.started = time.monotonic()
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=notes.request_id)
+        structlog.contextvars.bind_contextvars(request_id=context.request_id)
 
     @app.after_request
     def tell_request_id(response: Response) -> Response:
-        notes, request = current_notes(), current_request()
-        response.headers["X-Request-Id"] = notes.request_id
+        context, request = current_globals(), current_request()
+        response.headers["X-Request-Id"] = context.request_id
         answered = AnsweredRequest(
             method=request.method,
             # Quoted: a path can hold line breaks, and a log is read by lines.
             path=quote(request.path)[:200],
             status=response.status_code,
-            seconds=round(time.monotonic() - notes.started, 4),
-            request_id=notes.request_id,
-            key_id=notes.get("key_id"),
+            seconds=round(time.monotonic() - context.started, 4),
+            request_id=context.request_id,
+            key_id=context.get("key_id"),
         )
         if lines is not None and _is_plain(request):
             lines.write_request(answered)
