@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+import operator
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,17 +27,24 @@ class Phase(enum.IntEnum):
     """EM on all rows."""
 
 
-_NUMBERS = ("version", "phase", "start", "n_starts")
-_ARRAYS = ("start_log_likelihoods",)
-_RUN_NUMBERS = ("n_samples", "n_plain", "n_leaving", "stride", "accelerate", "is_near")
+_NUMBERS = (
+    "version",
+    "phase",
+    "start",
+    "n_starts",
+    "n_samples",
+    "n_components",
+    "accelerate",
+)
+_ARRAYS = ("fingerprint", "options", "start_log_likelihoods")
+_RUN_NUMBERS = ("n_plain", "n_leaving", "stride", "is_near")
 _RUN_ARRAYS = (
     "tol",
-    "center",
-    "scale",
     "floor",
     "weights",
     "means",
     "covariances",
+    "collapsed",
     "log_likelihoods",
     "gains",
     "dropped",
@@ -60,12 +68,11 @@ CANDIDATE_ARRAYS = (
 _BEST_ARRAYS = tuple(f"best_{name}" for name in CANDIDATE_ARRAYS)
 _CURRENT_ARRAYS = tuple(f"current_{name}" for name in CANDIDATE_ARRAYS)
 _NAMES = {
-    Phase.SEARCH: (("n_done",), ("seed", "fingerprint", *_BEST_ARRAYS)),
+    Phase.SEARCH: (("init", "n_done"), ("seed", *_BEST_ARRAYS)),
     Phase.CLIMB: (
-        ("n_done", "n_climbed", *_RUN_NUMBERS),
+        ("init", "n_done", "n_climbed", *_RUN_NUMBERS),
         (
             "seed",
-            "fingerprint",
             *_BEST_ARRAYS,
             *_CURRENT_ARRAYS,
             "current_log_likelihoods",
@@ -90,7 +97,7 @@ class Checkpoint:
 
     covariance_type: str
     numbers: Mapping[str, int]
-    arrays: Mapping[str, FloatArray]
+    arrays: Mapping[str, FloatArray] = field(repr=False)
 
     @property
     def phase(self) -> Phase:
@@ -115,29 +122,44 @@ class Checkpoint:
         Raises
         ------
         InvalidArgumentError
-            If something is missing, or of another version.
+            If something is missing, of another kind or of another version.
         """
-        if values.get("version") != VERSION:
+        if not _is_ours(values.get("version")):
             raise InvalidArgumentError(
                 f"expected a checkpoint of version {VERSION}; got "
                 f"{values.get('version')!r}; start the fit anew",
                 argument="resume",
             )
         try:
-            numbers, arrays = _NAMES[Phase(int(values["phase"]))]  # type: ignore[call-overload]
+            numbers, arrays = _NAMES[Phase(_number(values["phase"]))]
             return cls(
                 structure_of(values["covariance_type"]).name,
-                {name: int(values[name]) for name in (*_NUMBERS, *numbers)},  # type: ignore[call-overload]
-                {
-                    name: np.array(values[name], dtype=np.float64)
-                    for name in (*_ARRAYS, *arrays)
-                },
+                {name: _number(values[name]) for name in (*_NUMBERS, *numbers)},
+                {name: _array(values[name]) for name in (*_ARRAYS, *arrays)},
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidArgumentError(
                 f"expected a checkpoint as to_dict made it; {error!r}",
                 argument="resume",
             ) from error
+
+
+def _number(value: object) -> int:
+    return operator.index(value)  # type: ignore[arg-type]
+
+
+def _array(value: object) -> FloatArray:
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"expected an array of numbers; got dtype {array.dtype}")
+    return np.array(array, dtype=np.float64, order="C")
+
+
+def _is_ours(version: object) -> bool:
+    try:
+        return _number(version) == VERSION
+    except TypeError:
+        return False
 
 
 def checkpoint_of(

@@ -63,7 +63,10 @@ def fit(
         when it returns False, EM stops with status CANCELLED and the best so far.
     resume : `state.checkpoint` of an earlier fit with the same X and options, which
         goes on from there as if it had never stopped: in the middle of a search for
-        starts, too. The seed is that of the fit before.
+        starts, too. Other options are refused, `accelerate` among them; only `max_iter`
+        may be another, and once EM is on all rows, `n_components` may be left out,
+        `initial`, `init` and `n_init` are not looked at. The seed is that of the fit
+        before.
     accelerate : extrapolate from the last iterations wherever that gains more than EM;
         False gives plain EM, in searches too. The log-likelihood rises monotonically
         either way.
@@ -83,7 +86,8 @@ def fit(
     array([0.133, 5.167])
     """
     structure = structure_of(covariance_type)
-    initialization = initialization_of(init)
+    # An unknown one is refused even where nothing is to be searched.
+    initialization_of(init)
     n_init = validation.as_count(n_init, "n_init", most=10_000)
     max_iter = validation.as_count(max_iter, "max_iter", least=0)
     tol = validation.as_non_negative(tol, "tol")
@@ -131,9 +135,9 @@ def fit(
         )
         plan = None
         if n_components is not None and given is None:
-            plan = Plan(n_components, initialization, n_init, seed)
+            plan = Plan(n_components, init, n_init, seed)
         if resume is not None:
-            return task.resume(resume, plan)
+            return task.resume(resume, plan, n_components)
         if given is not None:
             return task.from_given(given, n_components)
         assert plan is not None

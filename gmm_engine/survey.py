@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -37,8 +37,9 @@ class Survey:
     def matches(self, fingerprint: FloatArray) -> bool:
         """Return whether a fingerprint is of these data.
 
-        Sums made in other blocks, by more or fewer threads, differ in their last
-        digits.
+        Sums differ in their last digits where the same numbers came in another dtype
+        or memory order, or were added by another version of a library; how many
+        threads there are changes nothing.
         """
         scale = self.frame.scale
         slack = np.maximum(_ROUNDING, np.sqrt(self.resolution))
@@ -46,6 +47,11 @@ class Survey:
         return fingerprint.shape == slack.shape and bool(
             np.all(np.abs(fingerprint - self.fingerprint) <= slack)
         )
+
+    def recalled(self, fingerprint: FloatArray) -> Survey:
+        """Return the survey that a matching fingerprint was taken of."""
+        center, scale, variances = fingerprint.reshape(3, -1)
+        return replace(self, frame=Frame(center, scale), variances=variances)
 
     @property
     def constant(self) -> BoolArray:

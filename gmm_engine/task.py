@@ -11,9 +11,11 @@ from gmm_engine.checkpoint import Checkpoint, Phase
 from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.em import EmRun, MStep, Problem, as_start, repaired
 from gmm_engine.errors import InvalidArgumentError, TooFewRowsError
-from gmm_engine.initialization import Initialization
+from gmm_engine.identity import Identity, identity_of
+from gmm_engine.initialization import initialization_of
 from gmm_engine.mixture import leave_frame
 from gmm_engine.progress import Announcer
+from gmm_engine.reading import Reading
 from gmm_engine.results import Diagnostic, DiagnosticKind, FitResult, FitStatus
 from gmm_engine.run_state import resumed
 from gmm_engine.search.candidates import SAME_OPTIMUM, Origin, SearchTable
@@ -48,7 +50,7 @@ class Plan:
     """How starts are to be searched."""
 
     n_components: int
-    initialization: Initialization
+    init: str
     n_init: int
     seed: np.random.SeedSequence
 
@@ -75,29 +77,32 @@ class FitTask:
             self._run(problem, repaired(start, problem.floor)), Origin()
         )
 
-    def from_search(
-        self, plan: Plan, checkpoint: Checkpoint | None = None
-    ) -> FitResult:
+    def from_search(self, plan: Plan, reading: Reading | None = None) -> FitResult:
         """Return the fit from the best start that searches find.
 
-        With a checkpoint, those that it tells of are not made again.
+        With a checkpoint to go on from, those that it tells of are not made again.
         """
-        seed = plan.seed if checkpoint is None else seed_of(checkpoint)
+        seed = plan.seed if reading is None else seed_of(reading)
         first, *seeds = seed.spawn(plan.n_init + 1)
         samples, within = self._samples(plan, np.random.default_rng(first))
         problem = self._problem(self._floor(within))
-        shape = (plan.n_components, self.source.n_features)
         table, standing = SearchTable(), None
-        if checkpoint is not None:
-            table = table_of(checkpoint, shape)
-            standing = standing_of(checkpoint, samples, shape)
+        if reading is not None:
+            table = table_of(reading)
+            standing = standing_of(reading, samples, self.seen.frame)
         reporter = SearchReporter(
-            self.announcer, plan.n_init, problem, seed, table, self.seen.fingerprint
+            self.announcer,
+            plan.n_init,
+            problem,
+            seed,
+            table,
+            self._identity(plan.n_components, plan),
+            self.seen.fingerprint,
         )
         looking = Search(
             problem,
             samples,
-            plan.initialization,
+            initialization_of(plan.init),
             plan.n_components,
             self.tol,
             self.max_iter,
@@ -168,30 +173,36 @@ class FitTask:
         origin = table.origin(table.n_done, best if is_small else None)
         return self._finished(run, origin)
 
-    def resume(self, checkpoint: Checkpoint, plan: Plan | None) -> FitResult:
+    def resume(
+        self, checkpoint: Checkpoint, plan: Plan | None, n_components: int | None
+    ) -> FitResult:
         """Return the fit that a checkpoint was taken of, carried on to its end."""
-        if checkpoint.covariance_type != self.structure.name:
-            raise InvalidArgumentError(
-                f"expected resume with covariance_type={self.structure.name!r}; "
-                f"got {checkpoint.covariance_type!r}",
-                argument="resume",
-            )
-        if checkpoint.phase is Phase.FULL:
-            run = resumed(checkpoint, self.source)
-            return self._finished(run, origin_of(checkpoint), is_resumed=True)
-        if plan is None or checkpoint.numbers["n_starts"] != plan.n_init:
-            raise InvalidArgumentError(
-                "expected resume with the options of the fit that it was taken of, "
-                f"n_init={checkpoint.numbers['n_starts']} and n_components among them",
-                argument="resume",
-            )
-        if not self.seen.matches(checkpoint.arrays["fingerprint"]):
+        # Whatever the caller made it of, from here on it has all its entries.
+        checkpoint = Checkpoint.from_dict(checkpoint.to_dict())
+        self._identity(n_components, plan).require(identity_of(checkpoint))
+        fingerprint = checkpoint.arrays["fingerprint"]
+        if not self.seen.matches(fingerprint):
             raise InvalidArgumentError(
                 "expected resume to be a checkpoint of this X; its center and spread "
                 "are others",
                 argument="resume",
             )
-        return self.from_search(plan, checkpoint)
+        seen = self.seen.recalled(fingerprint)
+        announcer = replace(self.announcer, frame=seen.frame)
+        task = replace(self, seen=seen, announcer=announcer)
+        return task._carried_on(Reading(checkpoint, self.source.n_features), plan)
+
+    def _carried_on(self, reading: Reading, plan: Plan | None) -> FitResult:
+        if reading.checkpoint.phase is not Phase.FULL:
+            if plan is None:
+                raise InvalidArgumentError(
+                    "expected resume, taken while starts were searched, beside the "
+                    "same n_components and no initial",
+                    argument="resume",
+                )
+            return self.from_search(plan, reading)
+        run = resumed(reading, self.source, self.seen.frame)
+        return self._finished(run, origin_of(reading), is_resumed=True)
 
     def _finished(
         self, run: EmRun, origin: Origin, *, is_resumed: bool = False
@@ -211,6 +222,23 @@ class FitTask:
             origin = replace(origin, fallback=None)
             status = self._go_on(run, origin)
         return self._result(run, status, origin)
+
+    def _identity(
+        self, n_components: int | None = None, plan: Plan | None = None
+    ) -> Identity:
+        """Return what a checkpoint has to be of, as far as these say it."""
+        return Identity(
+            self.structure.name,
+            self.source.n_features,
+            self.source.n_samples,
+            self.source.total_weight,
+            self.tol,
+            self.reg_covar,
+            self.accelerate,
+            n_components,
+            None if plan is None else plan.n_init,
+            None if plan is None else plan.init,
+        )
 
     def _problem(self, floor: FloatArray) -> Problem:
         return Problem(self.source, self.seen.frame, self.structure, floor)
@@ -233,13 +261,14 @@ class FitTask:
         # What a resumed run begins with has been reported by the one it goes on from.
         if is_resumed and self._can_go_on(run):
             run.step()
+        identity, fingerprint = self._identity(), self.seen.fingerprint
         while True:
             if not self.announcer.goes_on(
                 run.recorder.newest(),
                 origin.start,
                 origin.n_starts,
                 "full",
-                lambda: checkpoint_of_run(run, origin),
+                checkpoint_of_run(run, origin, identity, fingerprint),
             ):
                 return FitStatus.CANCELLED
             if not self._can_go_on(run):

@@ -94,3 +94,8 @@ class Standing:
     """On how many samples beyond the second EM has converged."""
     run: EmRun | None = None
     """EM on the next one."""
+
+    @property
+    def next_sample(self) -> int:
+        """Return the number of the sample on which EM is to converge next."""
+        return 2 + self.n_climbed

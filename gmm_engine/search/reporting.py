@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gmm_engine.em import EmRun, Problem
+from gmm_engine.identity import Identity
 from gmm_engine.kernels.density import Parameters, operations_per_row
 from gmm_engine.progress import Announcer
 from gmm_engine.search.candidates import SearchResult, SearchTable, Standing
@@ -37,6 +38,7 @@ class SearchReporter:
     problem: Problem
     seed: np.random.SeedSequence
     table: SearchTable
+    identity: Identity
     fingerprint: FloatArray
     operations: float = 0.0
 
@@ -61,20 +63,11 @@ class SearchReporter:
     def _show(
         self, entry: Entry, start: int, standing: Standing | None, run: EmRun | None
     ) -> None:
+        make_checkpoint = checkpoint_of_search(
+            self.seed, self.identity, self.fingerprint, self.table, standing, run
+        )
         goes_on = self.announcer.goes_on(
-            entry,
-            start,
-            self.n_init,
-            "search",
-            lambda: checkpoint_of_search(
-                self.seed,
-                self.problem.structure,
-                self.n_init,
-                self.table,
-                standing,
-                run,
-                self.fingerprint,
-            ),
+            entry, start, self.n_init, "search", make_checkpoint
         )
         if not goes_on:
             # What a search has brought to its end is better than one on its way.

@@ -62,7 +62,7 @@ class Search:
         """Return the best of several starts, or go on from where a search stood."""
         if standing is None:
             standing = self._best_start(seed)
-        for sample in self.samples[2 + standing.n_climbed :]:
+        for sample in self.samples[standing.next_sample :]:
             best = standing.best
             if best.end is not None:
                 best = self._climb(sample, standing)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from gmm_engine.checkpoint import CANDIDATE_ARRAYS, Checkpoint, Phase, checkpoint_of
-from gmm_engine.covariance import CovarianceStructure, structure_of
 from gmm_engine.em import EmRun
-from gmm_engine.errors import InvalidArgumentError
+from gmm_engine.frame import Frame
+from gmm_engine.identity import Identity
 from gmm_engine.kernels.density import Parameters
-from gmm_engine.run_state import resumed, run_arrays, run_numbers
+from gmm_engine.reading import Reading, refused
+from gmm_engine.run_state import (
+    n_components_asked,
+    resumed,
+    run_arrays,
+    run_numbers,
+    while_it_stands,
+)
 from gmm_engine.search.candidates import Candidate, Origin, SearchTable, Standing
 from gmm_engine.search.samples import Sample
 from gmm_engine.types import FloatArray
@@ -21,92 +29,125 @@ _WORD = 1 << 32
 
 def checkpoint_of_search(
     seed: np.random.SeedSequence,
-    structure: CovarianceStructure,
-    n_starts: int,
+    identity: Identity,
+    fingerprint: FloatArray,
     table: SearchTable,
     standing: Standing | None,
     run: EmRun | None,
-    fingerprint: FloatArray,
-) -> Checkpoint:
-    """Return where searches stand: after one of them, or at EM of one on a sample."""
-    numbers = {"start": table.chosen, "n_starts": n_starts, "n_done": table.n_done}
+) -> Callable[[], Checkpoint]:
+    """Return what tells where searches stand: after one, or at EM on a sample."""
+    assert identity.n_init is not None
+    numbers = {
+        **identity.numbers,
+        "start": table.chosen,
+        "n_starts": identity.n_init,
+        "n_done": table.n_done,
+    }
     arrays: dict[str, object] = {
+        **identity.arrays,
         "seed": _words(seed),
         "fingerprint": fingerprint,
         "start_log_likelihoods": table.log_likelihoods,
         **_candidate_arrays("best", table.best),
     }
+    name = identity.covariance_type
     if standing is None or run is None:
-        return checkpoint_of(Phase.SEARCH, structure.name, numbers, arrays)
-    numbers |= {"n_climbed": standing.n_climbed, **run_numbers(run)}
-    arrays |= {
-        "current_log_likelihoods": standing.log_likelihoods,
-        **_candidate_arrays("current", standing.best),
-        **run_arrays(run),
-    }
-    return checkpoint_of(Phase.CLIMB, structure.name, numbers, arrays)
-
-
-def checkpoint_of_run(run: EmRun, origin: Origin) -> Checkpoint:
-    """Return where EM on all rows stands."""
-    return checkpoint_of(
-        Phase.FULL,
-        run.problem.structure.name,
-        {
-            "start": origin.start,
-            "n_starts": origin.n_starts,
-            "n_starts_at_best": origin.n_at_best,
-            **run_numbers(run),
-        },
-        {
-            "start_log_likelihoods": origin.log_likelihoods,
-            **_candidate_arrays("best", origin.fallback),
-            **run_arrays(run),
-        },
+        return lambda: checkpoint_of(Phase.SEARCH, name, numbers, arrays)
+    return while_it_stands(
+        run,
+        lambda: checkpoint_of(
+            Phase.CLIMB,
+            name,
+            numbers | {"n_climbed": standing.n_climbed, **run_numbers(run)},
+            arrays
+            | {
+                "current_log_likelihoods": standing.log_likelihoods,
+                **_candidate_arrays("current", standing.best),
+                **run_arrays(run),
+            },
+        ),
     )
 
 
-def seed_of(checkpoint: Checkpoint) -> np.random.SeedSequence:
+def checkpoint_of_run(
+    run: EmRun, origin: Origin, identity: Identity, fingerprint: FloatArray
+) -> Callable[[], Checkpoint]:
+    """Return what tells where EM on all rows stands."""
+    return while_it_stands(
+        run,
+        lambda: checkpoint_of(
+            Phase.FULL,
+            identity.covariance_type,
+            {
+                **replace(identity, n_components=n_components_asked(run)).numbers,
+                "start": origin.start,
+                "n_starts": origin.n_starts,
+                "n_starts_at_best": origin.n_at_best,
+                **run_numbers(run),
+            },
+            {
+                **identity.arrays,
+                "fingerprint": fingerprint,
+                "start_log_likelihoods": origin.log_likelihoods,
+                **_candidate_arrays("best", origin.fallback),
+                **run_arrays(run),
+            },
+        ),
+    )
+
+
+def seed_of(reading: Reading) -> np.random.SeedSequence:
     """Return the seed of the searches."""
-    words = checkpoint.arrays["seed"]
+    words = reading.whole("seed", reading.length("seed"), most=_WORD - 1)
     return np.random.SeedSequence(
         sum(int(word) * _WORD**place for place, word in enumerate(words))
     )
 
 
-def table_of(checkpoint: Checkpoint, shape: tuple[int, int]) -> SearchTable:
-    """Return what the searches before had found, for means of that shape."""
+def table_of(reading: Reading) -> SearchTable:
+    """Return what the searches before had found."""
+    n_starts = reading.number("n_starts", least=1)
+    n_done = reading.number("n_done", most=n_starts - 1)
+    best = _candidate("best", reading)
+    if (best is None) != (n_done == 0):
+        raise refused("a best start just where a search was done")
     return SearchTable(
-        checkpoint.numbers["n_done"],
-        checkpoint.numbers["start"],
-        _candidate("best", checkpoint, shape),
-        checkpoint.arrays["start_log_likelihoods"],
+        n_done,
+        reading.number("start", most=max(0, n_done - 1)),
+        best,
+        reading.vector("start_log_likelihoods", least=-np.inf),
     )
 
 
 def standing_of(
-    checkpoint: Checkpoint, samples: list[Sample], shape: tuple[int, int]
+    reading: Reading, samples: list[Sample], frame: Frame
 ) -> Standing | None:
     """Return where the search that was interrupted stood, if it was at EM already."""
-    if checkpoint.phase is not Phase.CLIMB:
+    if reading.checkpoint.phase is not Phase.CLIMB:
         return None
-    best = _candidate("current", checkpoint, shape)
-    n_climbed = checkpoint.numbers["n_climbed"]
-    if best is None or n_climbed + 2 >= len(samples):
-        return None
-    run = resumed(checkpoint, samples[n_climbed + 2].source)
-    return Standing(best, checkpoint.arrays["current_log_likelihoods"], n_climbed, run)
+    best = _candidate("current", reading)
+    if best is None:
+        raise refused("the start of a search that is at EM")
+    standing = Standing(
+        best,
+        reading.vector("current_log_likelihoods", least=-np.inf),
+        reading.number("n_climbed"),
+    )
+    if standing.next_sample >= len(samples):
+        raise refused("fewer n_climbed, as there are no more samples")
+    source = samples[standing.next_sample].source
+    return replace(standing, run=resumed(reading, source, frame))
 
 
-def origin_of(checkpoint: Checkpoint) -> Origin:
+def origin_of(reading: Reading) -> Origin:
     """Return where the start of EM on all rows came from."""
-    numbers = checkpoint.numbers
+    n_starts = reading.number("n_starts", least=1)
     return Origin(
-        numbers["start"],
-        numbers["n_starts"],
-        checkpoint.arrays["start_log_likelihoods"],
-        numbers["n_starts_at_best"],
-        _candidate("best", checkpoint),
+        reading.number("start", most=n_starts - 1),
+        n_starts,
+        reading.vector("start_log_likelihoods"),
+        reading.number("n_starts_at_best", least=1),
+        _candidate("best", reading),
     )
 
 
@@ -136,40 +177,16 @@ def _arrays_of(parameters: Parameters) -> list[object]:
     return [parameters.weights, parameters.means, parameters.covariances]
 
 
-def _candidate(
-    prefix: str, checkpoint: Checkpoint, shape: tuple[int, int] | None = None
-) -> Candidate | None:
-    structure = structure_of(checkpoint.covariance_type)
-    arrays = [checkpoint.arrays[f"{prefix}_{name}"] for name in CANDIDATE_ARRAYS]
-    start = _parameters(arrays[:3], structure, shape)
+def _candidate(prefix: str, reading: Reading) -> Candidate | None:
+    """Return a candidate, None where there is none."""
+    start = reading.parameters_or_none(f"{prefix}_start_", reading.n_components)
+    end = reading.parameters_or_none(f"{prefix}_end_", reading.n_components)
+    name = f"{prefix}_log_likelihood"
     if start is None:
+        if end is not None or reading.length(name):
+            raise refused(f"{prefix}_start, as it holds an end")
         return None
-    end = _parameters(arrays[3:6], structure, shape)
-    return Candidate(start, end, float(arrays[6].item()))
-
-
-def _parameters(
-    arrays: list[FloatArray],
-    structure: CovarianceStructure,
-    shape: tuple[int, int] | None,
-) -> Parameters | None:
-    """Return parameters, None where there are none; `shape` is (K, D).
-
-    Raises
-    ------
-    InvalidArgumentError
-        If they are of another shape.
-    """
-    weights, means, covariances = arrays
-    if not len(weights):
-        return None
-    if shape is None:
-        shape = (len(weights), means.shape[-1])
-    expected = (shape[:1], shape, structure.shape(*shape))
-    if tuple(array.shape for array in arrays) != expected:
-        raise InvalidArgumentError(
-            f"expected resume with means of shape {shape}; got {means.shape}; give the "
-            "data and options of the fit that it was taken of",
-            argument="resume",
-        )
-    return Parameters(weights, means, covariances, structure)
+    # A component that collapsed has left no end, and no likelihood worth the name.
+    if end is None:
+        return Candidate(start, None, float(reading.array(name, 1, least=-np.inf)[0]))
+    return Candidate(start, end, float(reading.array(name, 1)[0]))
