@@ -20,10 +20,11 @@ returns a `FitResult`: `mixture`, `status`, `converged`, `n_iter`, `log_likeliho
 
 `on_iteration(state)` gets an `IterationState`: `iteration`, `start` (k of `n_starts`,
 from 0), `n_starts`, `log_likelihood`, `phase` ("full", or now and then "search"),
-`mixture` (made when asked for), and in phase "full", after iteration 0, `checkpoint`
-(made when asked for; else None). Return False to stop: status CANCELLED.
+`mixture` and `checkpoint` (both made when asked for; the checkpoint while the callback
+runs). Return False to stop: status CANCELLED.
 
-`fit(X, ..., resume=checkpoint)` goes on from a checkpoint as if it had never stopped.
+`fit(X, ..., resume=checkpoint)` goes on from a checkpoint as if it had never stopped,
+with the X and options that it was taken with; `max_iter` may be raised.
 `Checkpoint.to_dict()` holds one string, integers and float64 arrays;
 `Checkpoint.from_dict` takes them back.
 

@@ -65,11 +65,14 @@ class TrajectoryFrame:
     mixture: GaussianMixture
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Trajectory(Sequence[GaussianMixture]):
     """The mixtures along the way, evenly thinned; the first and last always kept."""
 
     frames: tuple[TrajectoryFrame, ...]
+
+    def __repr__(self) -> str:
+        return f"Trajectory(of {len(self)} mixtures)"
 
     @property
     def iterations(self) -> tuple[int, ...]:
@@ -99,7 +102,7 @@ class Trajectory(Sequence[GaussianMixture]):
         return (frame.mixture for frame in self.frames)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FitResult:
     """What EM found, and how it got there."""
 
@@ -118,6 +121,12 @@ class FitResult:
     the rows that they were compared on; without those where a component collapsed."""
     n_starts_at_best: int = 1
     """How many of the starts reached the optimum that was chosen."""
+
+    def __repr__(self) -> str:
+        return (
+            f"FitResult(status={self.status.name}, n_iter={self.n_iter}, "
+            f"log_likelihood={self.log_likelihood:.10g}, mixture={self.mixture!r})"
+        )
 
     @property
     def log_likelihood(self) -> float:
@@ -158,5 +167,10 @@ class IterationState:
         """Return what `fit(X, resume=...)` needs to go on from here.
 
         Ask for it while the callback runs.
+
+        Raises
+        ------
+        EngineError
+            If EM has gone on since.
         """
         return self.make_checkpoint()
