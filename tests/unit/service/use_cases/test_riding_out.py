@@ -121,6 +121,18 @@ def test_a_checkpoint_of_other_data_means_a_new_beginning(town, long_fit, monkey
     assert iterations(town, long_fit.id).count(0) == 2
 
 
+@pytest.mark.parametrize("name", ["means", "options", "log_likelihoods"])
+def test_a_checkpoint_that_the_engine_refuses_means_a_new_beginning(
+    town, long_fit, monkeypatch, name
+):
+    interrupted(town, long_fit.id)
+    checkpoint = town.fits.checkpoint(long_fit.id)
+    refused = replace(checkpoint, arrays=checkpoint.arrays | {name: np.ones((200, 2))})
+    monkeypatch.setattr(town.fits, "checkpoint", lambda _: refused)
+    assert town.runner.run(long_fit.id).status is FitState.SUCCEEDED
+    assert iterations(town, long_fit.id).count(0) == 2
+
+
 @pytest.mark.parametrize(
     "error", [StorageUnavailableError("away"), StorageFullError("full")]
 )
