@@ -214,7 +214,11 @@ class Rows(fields.Field[Table]):
     ) -> Table:
         if isinstance(value, Table):
             return value
-        return table_from_json(value, self.limits, pointer=f"/{attr}")
+        names = (data or {}).get("columns")
+        if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+            # Another field says what is wrong with them.
+            names = []
+        return table_from_json(value, self.limits, f"/{attr}", names)
 
 
 class Numbers(fields.Field[Any]):

@@ -6,7 +6,7 @@ an error of `service.errors` that says where it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 from service.domain.tables import ArrayResult, Table
@@ -91,10 +91,16 @@ def parse_json(body: bytes) -> object:
 
 
 def table_from_json(
-    value: object, limits: TableLimits, pointer: str = "/data"
+    value: object,
+    limits: TableLimits,
+    pointer: str = "/data",
+    names: Sequence[str] = (),
 ) -> Table:
-    """Return the table that a parsed JSON value is: a list of rows of numbers."""
-    return json_format.table(value, limits, pointer)
+    """Return the table that a parsed JSON value is: a list of rows of numbers.
+
+    Messages say the names of its columns, where they are given.
+    """
+    return json_format.table(value, limits, pointer, names)
 
 
 def write(result: ArrayResult, media_type: str) -> Iterator[bytes]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from service.errors import Place
-from service.tables.mistakes import FILL_IN, Mistake, shown
+from service.tables.mistakes import FILL_IN, Mistake, column_place, shown
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _INFINITE = {"inf", "infinity"}
@@ -46,12 +47,14 @@ def strict_float(cell: str) -> float:
     return float(cell)
 
 
-def cell_mistake(cell: str, row: int, line: int, column: int) -> Mistake | None:
+def cell_mistake(
+    cell: str, row: int, line: int, column: int, names: Sequence[str]
+) -> Mistake | None:
     """Return what is wrong with a cell, None when it is a finite number."""
-    where = row_place(row, line)
+    where = f"{row_place(row, line)}, {column_place(column, names)}"
     if is_missing(cell):
         sign = f"is {shown(cell)}" if cell.strip() else "is empty"
-        detail = f"{where}, column {column} {sign}, but {FILL_IN}."
+        detail = f"{where} {sign}, but {FILL_IN}."
         return Mistake(Place(detail, row=row, column=column), is_missing=True)
     try:
         if math.isfinite(strict_float(cell)):
@@ -62,7 +65,7 @@ def cell_mistake(cell: str, row: int, line: int, column: int) -> Mistake | None:
             problem = "is infinite; send finite numbers only"
         else:
             problem = f"is not a number; {_advice(cell.strip())}"
-    detail = f"{where}, column {column}: {shown(cell)} {problem}."
+    detail = f"{where}: {shown(cell)} {problem}."
     return Mistake(Place(detail, row=row, column=column))
 
 

@@ -157,6 +157,6 @@ def _row_mistakes(
         yield Mistake(Place(detail, row=row))
         return
     for column, cell in enumerate(cells, start=1):
-        mistake = cell_mistake(cell, row, line, column)
+        mistake = cell_mistake(cell, row, line, column, layout.names or ())
         if mistake is not None:
             yield mistake

@@ -7,7 +7,7 @@ far from every component can be -inf) are written as the strings "-Infinity",
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -19,13 +19,25 @@ from service.domain.wording import counted
 from service.errors import InvalidTableError, Place
 from service.tables.blocks import row_blocks
 from service.tables.limits import TableLimits
-from service.tables.mistakes import FILL_IN, Mistake, no_numbers, shown, table_error
+from service.tables.mistakes import (
+    FILL_IN,
+    Mistake,
+    column_place,
+    no_numbers,
+    shown,
+    table_error,
+)
 
 _FEW = 1000
 
 
-def table(value: object, limits: TableLimits, pointer: str) -> Table:
-    """Return the table that is a list of rows, each a list of as many numbers."""
+def table(
+    value: object, limits: TableLimits, pointer: str, names: Sequence[str] = ()
+) -> Table:
+    """Return the table that is a list of rows, each a list of as many numbers.
+
+    The names of the columns, where there are any, are for messages.
+    """
     if not isinstance(value, list):
         detail = (
             f"Expected a list of rows such as [[1, 2], [3, 4]], got {_kind(value)}."
@@ -50,7 +62,8 @@ def table(value: object, limits: TableLimits, pointer: str) -> Table:
         else:
             if np.isfinite(rows).all():
                 return Table(rows)
-    raise table_error(_wrong_cells(value, pointer))
+    known = names if len(names) == n_columns else ()
+    raise table_error(_wrong_cells(value, pointer, known))
 
 
 def write(result: ArrayResult) -> Iterator[bytes]:
@@ -125,12 +138,14 @@ def _wrong_rows(value: list[object], pointer: str) -> Iterator[Mistake]:
         yield Mistake(Place(detail + advice, f"{pointer}/{i}", i + 1))
 
 
-def _wrong_cells(value: list[list[object]], pointer: str) -> Iterator[Mistake]:
+def _wrong_cells(
+    value: list[list[object]], pointer: str, names: Sequence[str]
+) -> Iterator[Mistake]:
     for i, row in enumerate(value):
         for j, cell in enumerate(row):
             problem = _problem_of(cell)
             if problem is not None:
-                detail = f"Row {i + 1}, column {j + 1} is {problem}."
+                detail = f"Row {i + 1}, {column_place(j + 1, names)} is {problem}."
                 place = Place(detail, f"{pointer}/{i}/{j}", i + 1, j + 1)
                 yield Mistake(place, is_missing=cell is None)
 

@@ -66,7 +66,7 @@ def checked_table(
     columns = None if names is None else checked_names(names, limits)
     numbers: FloatArray = np.ascontiguousarray(rows, dtype="<f8")
     if not np.isfinite(numbers).all():
-        raise table_error(_not_finite(numbers))
+        raise table_error(_not_finite(numbers, columns or ()))
     return Table(numbers, columns)
 
 
@@ -109,16 +109,24 @@ def shown(text: str, length: int = 40) -> str:
     return repr(text if len(text) <= length else text[: length - 1] + "…")
 
 
-def _not_finite(numbers: FloatArray) -> Iterator[Mistake]:
+def column_place(column: int, names: Sequence[str]) -> str:
+    """Return the column, from 1, with its name where the columns have names."""
+    name = f" ({shown(names[column - 1])})" if names else ""
+    return f"column {column}{name}"
+
+
+def _not_finite(numbers: FloatArray, names: Sequence[str]) -> Iterator[Mistake]:
     # One row at a time once the rows are known: a table of only NaN is common.
     for row in np.flatnonzero(~np.isfinite(numbers).all(axis=1)):
         for column in np.flatnonzero(~np.isfinite(numbers[row])):
-            yield _not_finite_cell(float(numbers[row, column]), int(row), int(column))
+            number = float(numbers[row, column])
+            yield _not_finite_cell(number, int(row) + 1, int(column) + 1, names)
 
 
-def _not_finite_cell(number: float, row: int, column: int) -> Mistake:
-    row, column = row + 1, column + 1
-    place = f"Row {row}, column {column}"
+def _not_finite_cell(
+    number: float, row: int, column: int, names: Sequence[str]
+) -> Mistake:
+    place = f"Row {row}, {column_place(column, names)}"
     if np.isnan(number):
         detail = f"{place} is NaN or null, but {FILL_IN}."
         return Mistake(Place(detail, row=row, column=column), is_missing=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from gmm_engine.covariance import structure_of
 from gmm_engine.errors import (
@@ -44,7 +45,9 @@ def refused_parameters(error: EngineError, structure: str) -> InvalidRequestErro
     return InvalidRequestError(detail, [Place(detail, pointer)])
 
 
-def failed_fit(error: EngineError, n_components: int) -> FitFailedError:
+def failed_fit(
+    error: EngineError, n_components: int, columns: Sequence[str] | None
+) -> FitFailedError:
     """Return the error for a fit that has no answer."""
     if isinstance(error, TooFewRowsError):
         # The engine tells how many there are in its message alone.
@@ -56,9 +59,10 @@ def failed_fit(error: EngineError, n_components: int) -> FitFailedError:
             "differ."
         )
     if isinstance(error, InvalidDataError) and error.column is not None:
+        name = "" if columns is None else f" ({columns[error.column]!r})"
         return FitFailedError(
-            f"Column {error.column + 1} of the dataset varies too much or too little: "
-            f"its range must be from {SMALLEST:g} to {LARGEST:g}. Rescale it."
+            f"Column {error.column + 1}{name} of the dataset varies too much or too "
+            f"little: its range must be from {SMALLEST:g} to {LARGEST:g}. Rescale it."
         )
     if isinstance(error, NoAnswerError):
         return FitFailedError(

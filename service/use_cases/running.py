@@ -64,8 +64,6 @@ class FitRunner:
             return None
         except (FitInterruptedError, StorageUnavailableError):
             raise
-        except EngineError as error:
-            return self._fail(fit, failed_fit(error, fit.request.n_components))
         except ServiceError as error:
             return self._fail(fit, error)
         except MemoryError:
@@ -87,7 +85,11 @@ class FitRunner:
         reporter = Reporter(
             self.fits, fit, self.pace, self.patience.monotonic, self.is_stopping
         )
-        result = self._fitted(fit, rows, reporter)
+        try:
+            result = self._fitted(fit, rows, reporter)
+        except EngineError as error:
+            n_components = fit.request.n_components
+            raise failed_fit(error, n_components, dataset.columns) from error
         self._insist(reporter.flush)
         model = _describe(fit, dataset, result, self.clock)
         return FittedModel(model, result.mixture, _trajectory(result))

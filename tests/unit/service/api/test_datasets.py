@@ -102,6 +102,22 @@ def test_columns_must_name_each_feature_once(client, columns):
     assert document["errors"][0]["pointer"].startswith("/columns")
 
 
+@pytest.mark.parametrize(
+    ("columns", "place"),
+    [
+        (["a", "b"], "Row 1, column 2 ('b') is null"),
+        (["a", 1], "Row 1, column 2 is null"),
+        ("ab", "Row 1, column 2 is null"),
+        (None, "Row 1, column 2 is null"),
+    ],
+)
+def test_a_mistake_in_a_column_is_told_with_its_name(client, columns, place):
+    request = {"data": [[1, None], [3, 4]], "columns": columns}
+    document = problem(client.post("/v1/datasets", json=request), 422, "missing-values")
+    assert document["detail"].startswith(place)
+    assert document["errors"][0]["column"] == 2
+
+
 @pytest.mark.parametrize("name", ["", "x" * 201, "line\nbreak", 7, ["x"]])
 def test_a_name_must_be_short_and_printable(client, name):
     answer = client.post("/v1/datasets", json={"data": POINTS, "name": name})

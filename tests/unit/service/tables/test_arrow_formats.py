@@ -115,6 +115,7 @@ def test_nulls_and_nan_are_missing_values(form):
     table = pa.table({"x": [1.0, None, np.nan], "n": pa.array([1, 2, None])})
     error = refusal(MissingValuesError, written(table), media_type)
     assert places(error) == [(2, 1), (3, 1), (3, 2)]
+    assert error.detail.startswith("Row 2, column 1 ('x') is NaN or null")
 
 
 def test_the_place_of_a_mistake_counts_rows_over_all_batches(form):

@@ -106,7 +106,14 @@ def test_an_unknown_charset_is_refused():
 def test_a_text_cell_is_refused_with_its_row_column_and_line():
     error = refusal(InvalidTableError, "a,b\n1,2\n\n3,much\n", CSV)
     assert places(error) == [(2, 2)]
-    assert error.detail.startswith("Row 2 (line 4), column 2: 'much' is not a number")
+    assert error.detail.startswith(
+        "Row 2 (line 4), column 2 ('b'): 'much' is not a number"
+    )
+
+
+def test_a_place_in_columns_without_names_is_a_number():
+    error = refusal(MissingValuesError, "1,2\n3,\n", CSV)
+    assert error.detail.startswith("Row 2, column 2 is empty")
 
 
 def test_a_long_cell_is_shortened_in_the_error():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -121,6 +122,19 @@ def test_rows_become_a_table():
 )
 def test_what_is_no_table_is_refused_with_pointers(value, places):
     assert pointers(value, InvalidTableError) == places
+
+
+@pytest.mark.parametrize(
+    ("names", "place"),
+    [
+        (["a", "b"], "Row 2, column 1 ('a') is null"),
+        ([], "Row 2, column 1 is null"),
+        (["a"], "Row 2, column 1 is null"),
+    ],
+)
+def test_a_place_has_the_name_of_its_column(names, place):
+    with pytest.raises(MissingValuesError, match=re.escape(place)):
+        table_from_json([[1, 2], [None, 4]], SMALL, names=names)
 
 
 def test_null_is_a_missing_value():

@@ -108,11 +108,14 @@ def test_a_fit_that_the_engine_refuses_fails_with_its_reason(town):
     )
 
 
-def test_a_column_beyond_the_engine_is_named_as_a_client_counts(town):
+@pytest.mark.parametrize(
+    ("columns", "named"), [(None, "Column 2"), (("a", "b"), "Column 2 ('b')")]
+)
+def test_a_column_beyond_the_engine_is_named_as_a_client_counts(town, columns, named):
     rows = np.array([[1.0, -1e300], [2.0, 1e300], [3.0, 0.0]])
-    dataset = town.dataset_service.create(Table(rows))
+    dataset = town.dataset_service.create(Table(rows, columns))
     failed = town.runner.run(town.fit_service.submit(FitRequest(dataset.id, 1)).id)
-    assert failed.error.detail.startswith("Column 2 of the dataset varies")
+    assert failed.error.detail.startswith(f"{named} of the dataset varies")
     assert failed.error.detail.endswith("Rescale it.")
 
 
