@@ -39,7 +39,9 @@ class Survey:
 
         Sums differ in their last digits where the same numbers came in another dtype
         or memory order, or were added by another version of a library; how many
-        threads there are changes nothing.
+        threads there are changes nothing. Where that takes a spread across a power of
+        two, the scale doubles: such a fingerprint is refused, for in another frame
+        parameters mean something else.
         """
         scale = self.frame.scale
         slack = np.maximum(_ROUNDING, np.sqrt(self.resolution))

@@ -256,6 +256,20 @@ def test_sums_of_the_same_data_may_differ_in_their_last_digits():
     )
 
 
+@pytest.mark.parametrize("phase", [Phase.SEARCH, Phase.FULL])
+def test_the_same_spread_in_another_scale_is_refused(phase):
+    """Parameters are in the frame, and would mean something else in another."""
+    options = {"n_components": 3, "n_init": 2}
+    taken, _ = every_checkpoint(X, **options)
+    values = next(each for each in taken if each["phase"] == phase)
+    center, scale, variances = values["fingerprint"].reshape(3, -1)
+    fingerprint = np.concatenate([center, 2 * scale, variances / 4])
+    checkpoint = Checkpoint.from_dict(values | {"fingerprint": fingerprint})
+    with pytest.raises(InvalidArgumentError, match="of this X") as caught:
+        fit(X, resume=checkpoint, **options)
+    assert caught.value.argument == "resume"
+
+
 def test_a_resumed_fit_of_few_rows_still_knows_where_the_search_had_been():
     """Where extrapolation ends below the search, EM goes on from the search's end."""
     options = {"n_components": 3, "random_state": 4}
