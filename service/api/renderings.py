@@ -14,7 +14,7 @@ from service.errors import TooBusyError
 from service.use_cases.services import Services
 
 # Part of the ETag: raise it when the same model is drawn in another way.
-_DRAWING_VERSION = 1
+_DRAWING_VERSION = 2
 _IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",

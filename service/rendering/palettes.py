@@ -52,7 +52,7 @@ class ClusterStyle:
     line: str
     dash: Dash
     number: str
-    """Written at the mean; empty where colors suffice."""
+    """Written at the mean: the component's label in all answers of the service."""
 
 
 def cluster_styles(n_clusters: int) -> tuple[ClusterStyle, ...]:
@@ -64,7 +64,7 @@ def cluster_styles(n_clusters: int) -> tuple[ClusterStyle, ...]:
             fill=fills[k % len(fills)],
             line=darkened(fills[k % len(fills)]),
             dash=DASHES[(k + k // len(fills)) % len(DASHES)] if is_many else DASHES[0],
-            number=str(k + 1) if is_many else "",
+            number=str(k),
         )
         for k in range(n_clusters)
     )

@@ -15,7 +15,7 @@ from service.rendering.figures.canvas import Canvas
 from service.rendering.figures.clouds import Cloud, ShadedCloud
 from service.rendering.figures.furniture import label_axis, style_frame
 from service.rendering.figures.layout import Box
-from service.rendering.figures.marks import Crosses
+from service.rendering.figures.marks import Crosses, Numbers
 from service.rendering.geometry.curves import (
     area,
     component_densities,
@@ -39,7 +39,12 @@ class MixtureLine:
     """Draws a one-dimensional mixture, in axes as high as the density `top`."""
 
     def __init__(
-        self, axes: Axes, cloud: Cloud, styles: Sequence[ClusterStyle], top: float
+        self,
+        axes: Axes,
+        cloud: Cloud,
+        styles: Sequence[ClusterStyle],
+        numbers: Numbers,
+        top: float,
     ) -> None:
         self._cloud = cloud
         self._styles = styles
@@ -51,6 +56,7 @@ class MixtureLine:
         self._sum = Line2D([], [], color=INK, linewidth=2.2, animated=True)
         axes.add_line(self._sum)
         self._crosses = Crosses(axes, styles, clip_on=False)
+        self._numbers = numbers
 
     def show(self, snapshot: Snapshot) -> Sequence[Artist]:
         """Return the artists that show this snapshot, the lowest first."""
@@ -66,6 +72,7 @@ class MixtureLine:
             self._sum,
             self._curves,
             *self._crosses.show(snapshot, on_axis),
+            *self._numbers.above(snapshot, on_axis),
         ]
 
     def _show_bands(self, snapshot: Snapshot, heights: FloatArray) -> None:
@@ -98,7 +105,8 @@ def line_plot(
     """Add axes with a histogram, and below them a lane with the points as a rug."""
     box = canvas.layout.plot
     lane = Box(box.left, box.bottom, box.width, canvas.layout.scaled(LANE_HEIGHT))
-    axes = canvas.axes(Box(box.left, lane.top, box.width, box.height - lane.height))
+    plot = Box(box.left, lane.top, box.width, box.height - lane.height)
+    axes = canvas.axes(plot)
     style_frame(axes)
     heights, edges = histogram(story.points[:, 0])
     final = story.snapshot(len(story.trajectory) - 1)
@@ -110,7 +118,8 @@ def line_plot(
     axes.tick_params(axis="x", length=0, pad=LANE_HEIGHT * 0.72 + 2)  # in points
     rug = np.pad(story.points, [(0, 0), (0, 1)])
     cloud = ShadedCloud(lane, rug, styles, cell=(2, lane.height))
-    return MixtureLine(axes, cloud, styles, top)
+    numbers = Numbers(canvas.layout, plot, styles)
+    return MixtureLine(axes, cloud, styles, numbers, top)
 
 
 def _top(bars: FloatArray, curve: FloatArray) -> float:

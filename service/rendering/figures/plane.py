@@ -8,8 +8,6 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.patheffects import withStroke
-from matplotlib.text import Text
 
 from gmm_engine.types import FloatArray
 from service.rendering.figures.canvas import Canvas
@@ -20,24 +18,26 @@ from service.rendering.figures.clouds import (
     ShadedCloud,
 )
 from service.rendering.figures.furniture import label_axis, style_frame
-from service.rendering.figures.marks import Crosses
-from service.rendering.figures.text import FONT
+from service.rendering.figures.marks import Crosses, Numbers
 from service.rendering.geometry.ellipses import INNER_RING, OUTER_RING, ellipses
 from service.rendering.geometry.ticks import round_ticks
-from service.rendering.palettes import INK, PAPER, ClusterStyle
+from service.rendering.palettes import MANY, PAPER, ClusterStyle
 from service.rendering.snapshots import Snapshot, Story
 
 RING_WIDTHS = {INNER_RING: 1.7, OUTER_RING: 1.1}
 HALO = 1.8
 """How much wider than a ring the white under it is, where points are dense."""
-NUMBER_OFFSET = 0.009
 
 
 class MixturePlane:
     """Draws a mixture over its points, in axes of the unit square."""
 
     def __init__(
-        self, axes: Axes, cloud: Cloud, styles: Sequence[ClusterStyle]
+        self,
+        axes: Axes,
+        cloud: Cloud,
+        styles: Sequence[ClusterStyle],
+        numbers: Numbers,
     ) -> None:
         self._cloud = cloud
         self._styles = styles
@@ -46,8 +46,7 @@ class MixturePlane:
         self._halo_rings = _lines(axes, colors=PAPER)
         self._rings = _lines(axes)
         self._crosses = Crosses(axes, styles)
-        numbers = (style.number for style in styles if style.number)
-        self._numbers = [_number(axes, number) for number in numbers]
+        self._numbers = numbers
 
     def show(self, snapshot: Snapshot) -> Sequence[Artist]:
         """Return the artists that show this snapshot, the lowest first."""
@@ -56,11 +55,11 @@ class MixturePlane:
             *self._show_trails(snapshot),
             *self._show_rings(snapshot),
             *self._crosses.show(snapshot, snapshot.means),
-            *self._show_numbers(snapshot),
+            *self._numbers.beside(snapshot, snapshot.means),
         ]
 
     def _show_trails(self, snapshot: Snapshot) -> Sequence[Artist]:
-        if self._numbers:  # so many clusters that trails would only tangle
+        if len(self._styles) > MANY:  # their trails would only tangle
             return []
         self._trails.set_segments(list(snapshot.paths))
         self._trails.set_color([self._styles[k].line for k in snapshot.components])
@@ -81,14 +80,6 @@ class MixturePlane:
         self._rings.set_linestyle([style.dash for style in styles] * len(RING_WIDTHS))
         return [self._halo_rings, self._rings]
 
-    def _show_numbers(self, snapshot: Snapshot) -> Sequence[Artist]:
-        if not self._numbers:
-            return []
-        numbers = [self._numbers[k] for k in snapshot.components]
-        for number, place in zip(numbers, snapshot.means + NUMBER_OFFSET, strict=True):
-            number.set_position(tuple(place))
-        return numbers
-
 
 def plane_plot(
     canvas: Canvas, story: Story, styles: Sequence[ClusterStyle], labels: Sequence[str]
@@ -105,25 +96,10 @@ def plane_plot(
         if len(story.points) <= MOST_MARKERS
         else ShadedCloud(box, story.points, styles, cell=(2, 2))
     )
-    return MixturePlane(axes, cloud, styles)
+    return MixturePlane(axes, cloud, styles, Numbers(canvas.layout, box, styles))
 
 
 def _lines(axes: Axes, **style: Any) -> LineCollection:
     lines = LineCollection([], animated=True, **style)
     axes.add_collection(lines, autolim=False)
     return lines
-
-
-def _number(axes: Axes, number: str) -> Text:
-    return axes.text(
-        0,
-        0,
-        number,
-        size=7.5,
-        weight="bold",
-        color=INK,
-        family=FONT,
-        clip_on=True,
-        animated=True,
-        path_effects=[withStroke(linewidth=2, foreground=PAPER)],
-    )

@@ -34,9 +34,10 @@ def test_no_two_clusters_look_alike():
         assert len(looks) == n_clusters
 
 
-def test_few_clusters_have_no_numbers_and_many_have():
-    assert {style.number for style in cluster_styles(12)} == {""}
-    assert [style.number for style in cluster_styles(13)][-1] == "13"
+@pytest.mark.parametrize("n_clusters", [1, 12, 13, 60])
+def test_clusters_are_numbered_from_zero_as_labels_are(n_clusters):
+    numbers = [style.number for style in cluster_styles(n_clusters)]
+    assert numbers == [str(label) for label in range(n_clusters)]
 
 
 def test_rgb_reads_hexadecimal():

@@ -49,12 +49,23 @@ def test_paths_lead_from_the_start_to_the_mean():
     assert np.array_equal(paths[:, -1], story.snapshot(2).means)
 
 
+def test_labels_of_the_last_frame_are_those_that_the_model_predicts():
+    scene = blobs(n_components=5)
+    dropped = told([blobs(n_components=6).trajectory[0].mixture])
+    trajectory = told([frame.mixture for frame in (*dropped, *scene.trajectory)])
+    last = Story(trajectory, scene.rows).snapshot(len(trajectory) - 1)
+    assert last.components.tolist() == [0, 1, 2, 3, 4]
+    assert np.array_equal(last.labels, trajectory[-1].mixture.predict(scene.rows))
+
+
 def test_labels_and_paths_follow_a_component_when_another_is_dropped():
     means = np.array([[0.0, 0], [10, 0], [20, 0]])
     three = GaussianMixture(np.full(3, 1 / 3), means, np.ones(3), "spherical")
     two = GaussianMixture([0.5, 0.5], means[[0, 2]], np.ones(2), "spherical")
-    snapshot = Story(told([three, two]), means).snapshot(1)
-    assert snapshot.components.tolist() == [0, 2]
-    assert set(snapshot.labels) <= {0, 2}
-    assert snapshot.labels[2] == 2
-    assert snapshot.paths.shape == (2, 2, 2)
+    story = Story(told([three, two]), means)
+    before, after = story.snapshot(0), story.snapshot(1)
+    assert before.components.tolist() == [0, 2, 1]
+    assert after.components.tolist() == [0, 1]
+    assert before.labels.tolist() == [0, 2, 1]
+    assert after.labels[[0, 2]].tolist() == [0, 1]
+    assert np.array_equal(after.paths[:, 0], before.means[[0, 2]])
