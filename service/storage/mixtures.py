@@ -17,6 +17,8 @@ MAX_FRAMES = 500
 MAX_TRAJECTORY_BYTES = 64 << 20
 
 _CACHE_BYTES = 256 << 20
+_ENTRY_BYTES = 8 << 10
+"""Of a mixture whose parameters take next to nothing."""
 
 
 def encode_mixture(mixture: GaussianMixture) -> bytes:
@@ -64,7 +66,7 @@ def bounded(trajectory: Trajectory) -> Trajectory:
 
 
 class MixtureCache:
-    """The mixtures read last, by id and stored head, up to a number of bytes.
+    """The mixtures read last, each with its stored head, up to a number of bytes.
 
     A head names the checksum of its mixture, and no two writes have the same: who has
     just read one need not look into it to know that this is still its mixture.
@@ -73,28 +75,34 @@ class MixtureCache:
     def __init__(self, max_bytes: int = _CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
         self._size_bytes = 0
-        self._mixtures: OrderedDict[tuple[str, bytes], GaussianMixture] = OrderedDict()
+        self._read: OrderedDict[str, tuple[bytes, GaussianMixture]] = OrderedDict()
         self._lock = Lock()
 
     def get(self, model_id: str, head: bytes) -> GaussianMixture | None:
         with self._lock:
-            mixture = self._mixtures.get((model_id, head))
-            if mixture is not None:
-                self._mixtures.move_to_end((model_id, head))
+            read_with, mixture = self._read.get(model_id, (b"", None))
+            if mixture is None or read_with != head:
+                return None
+            self._read.move_to_end(model_id)
             return mixture
 
     def put(self, model_id: str, head: bytes, mixture: GaussianMixture) -> None:
         with self._lock:
-            if (model_id, head) in self._mixtures:
-                return
-            self._mixtures[model_id, head] = mixture
-            self._size_bytes += _size_bytes(mixture)
+            if model_id in self._read:
+                self._size_bytes -= _kept_bytes(*self._read.pop(model_id))
+            self._read[model_id] = head, mixture
+            self._size_bytes += _kept_bytes(head, mixture)
             while self._size_bytes > self._max_bytes:
-                _, oldest = self._mixtures.popitem(last=False)
-                self._size_bytes -= _size_bytes(oldest)
+                _, oldest = self._read.popitem(last=False)
+                self._size_bytes -= _kept_bytes(*oldest)
 
     def __len__(self) -> int:
-        return len(self._mixtures)
+        return len(self._read)
+
+
+def _kept_bytes(head: bytes, mixture: GaussianMixture) -> int:
+    """About what the cache keeps of a model: its mixture once more, ready for use."""
+    return _ENTRY_BYTES + len(head) + 3 * _size_bytes(mixture)
 
 
 def _frames(blocks: Iterable[bytes], covariance_type: str) -> Iterator[Frame]:

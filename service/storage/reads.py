@@ -30,13 +30,14 @@ class QuickReads:
 
     def get(self, key: str) -> bytes | None:
         """Return a value; raises what the client's own `get` would."""
-        # The connection may be from before the store began anew.
+        # That the pool has no connection is no reason to wait for one again.
+        connection = self._take()
+        # This one may be from before the store began anew.
         with suppress(RedisConnectionError):
-            return self._read(key)
+            return self._read(connection, key)
         return cast("bytes | None", self._client.get(key))
 
-    def _read(self, key: str) -> bytes | None:
-        connection = self._take()
+    def _read(self, connection: Any, key: str) -> bytes | None:
         is_good = False
         try:
             connection.send_command("GET", key, check_health=False)
@@ -50,7 +51,8 @@ class QuickReads:
         process = os.getpid()
         if process != self._process:
             # After a fork these are the parent's.
-            self._process, self._kept = process, deque()
+            self._kept = deque()
+            self._process = process
         try:
             return self._kept.pop()
         except IndexError:

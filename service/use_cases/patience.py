@@ -25,7 +25,7 @@ class Patience:
     pause: Callable[[float], object] = time.sleep
     """May raise, to end the waiting."""
     waiting: Callable[[], AbstractContextManager[object]] = nullcontext
-    """Around the time from a try without an answer to the one that has one."""
+    """Around the time in which the store is asked, and waited for."""
 
     def insist(self, ask: Callable[[], Answer]) -> Answer:
         """Ask until the store answers; after all patience its last error is raised.
@@ -33,21 +33,14 @@ class Patience:
         What a failed try asked for may have happened: only its answer is lost.
         """
         deadline = self.monotonic() + self.seconds
-        try:
-            return ask()
-        except (StorageUnavailableError, StorageFullError):
-            if self.monotonic() + _FIRST_DELAY_SECONDS > deadline:
-                raise
-        with self.waiting():
-            return self._ask_again(ask, deadline)
-
-    def _ask_again(self, ask: Callable[[], Answer], deadline: float) -> Answer:
         delay = _FIRST_DELAY_SECONDS
-        while True:
-            self.pause(delay)
-            try:
-                return ask()
-            except (StorageUnavailableError, StorageFullError):
+        # The first try as well: a store that stands still takes seconds to fail it.
+        with self.waiting():
+            while True:
+                try:
+                    return ask()
+                except (StorageUnavailableError, StorageFullError):
+                    if self.monotonic() + delay > deadline:
+                        raise
+                self.pause(delay)
                 delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
-                if self.monotonic() + delay > deadline:
-                    raise

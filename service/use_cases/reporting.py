@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from gmm_engine import Checkpoint, IterationState
@@ -49,6 +49,8 @@ class Reporter:
     pace: Pace
     monotonic: Callable[[], float]
     is_stopping: Callable[[], bool]
+    waiting: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Around the time in which the store is told."""
     progress: Progress | None = None
     _pending: deque[dict[str, object]] = field(default_factory=deque)
     _due: float = 0.0
@@ -94,7 +96,8 @@ class Reporter:
         assert self.progress is not None
         pending = list(self._pending)
         try:
-            self.fits.report(self.fit, self.progress, pending, checkpoint)
+            with self.waiting():
+                self.fits.report(self.fit, self.progress, pending, checkpoint)
         except (StorageUnavailableError, StorageFullError):
             self._n_failures += 1
         else:

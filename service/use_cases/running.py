@@ -83,7 +83,12 @@ class FitRunner:
         dataset = self._insist(lambda: self.datasets.get(dataset_id))
         rows = self._insist(lambda: self.datasets.rows(dataset_id))
         reporter = Reporter(
-            self.fits, fit, self.pace, self.patience.monotonic, self.is_stopping
+            self.fits,
+            fit,
+            self.pace,
+            self.patience.monotonic,
+            self.is_stopping,
+            self.patience.waiting,
         )
         try:
             result = self._fitted(fit, rows, reporter)

@@ -7,6 +7,7 @@ whole container. That it was an orderly stop only that worker knows.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,20 +31,23 @@ class StopNotes:
     def leave(self, execution: str) -> None:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._forget_old()
             (self.folder / execution).touch()
         except OSError as error:
             log.info("stop not noted", execution=execution, reason=error.strerror)
+            return
+        self._forget_old()
 
-    def take(self, execution: str) -> bool:
-        """Whether there is a note; it is there no longer."""
-        try:
+    def has(self, execution: str) -> bool:
+        return (self.folder / execution).is_file()
+
+    def remove(self, execution: str) -> None:
+        # If it cannot be, it is of an execution that is gone, and names no other.
+        with suppress(OSError):
             (self.folder / execution).unlink()
-        except OSError:
-            return False
-        return True
 
     def _forget_old(self) -> None:
         for note in self.folder.iterdir():
-            if note.stat().st_mtime < time.time() - _FORGOTTEN_SECONDS:
-                note.unlink(missing_ok=True)
+            # Others tidy up as well, and a folder was put there by somebody else.
+            with suppress(OSError):
+                if note.stat().st_mtime < time.time() - _FORGOTTEN_SECONDS:
+                    note.unlink()

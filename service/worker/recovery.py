@@ -93,14 +93,17 @@ class Recovery:
         """
         registry = self.queue.started_job_registry
         for job_id, execution_id in registry.get_job_and_execution_ids(cleanup=False):
-            worker = self._worker_of(connection, job_id, execution_id)
-            if worker is None or not processes.is_gone(worker):
-                continue
             execution = f"{job_id}:{execution_id}"
-            if self.notes.take(execution):
+            # That it stopped holds for a worker of another boot, too, of whom nothing
+            # else can be known.
+            if self.notes.has(execution):
                 log.info("fit handed back by a worker that stopped", fit_id=job_id)
                 self._hand_back(job_id, execution_id)
-            else:
+                # Not before: should the store be away again, it is still needed.
+                self.notes.remove(execution)
+                continue
+            worker = self._worker_of(connection, job_id, execution_id)
+            if worker is not None and processes.is_gone(worker):
                 log.warning("worker is gone", fit_id=job_id)
                 connection.zadd(registry.key, {execution: 0}, xx=True)
 

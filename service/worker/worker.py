@@ -58,6 +58,9 @@ _SETTLE_SECONDS = 5.0
 """From the signal to the last try to give the fit back."""
 _GRACE_SECONDS = 5
 """What a work-horse may take longer before it is killed: it ends itself in time."""
+_EXCUSED_SHARE = 2.0
+"""How much longer a work-horse may be without the store than we are: it asks less and
+less often, and hears later that the store is back."""
 _LATE_SECONDS = 2.0
 """A store that answers so late was away."""
 _FIRST_DELAY_SECONDS = 0.1
@@ -184,6 +187,7 @@ class FitWorker(Worker):
     # One fit
 
     def execute_job(self, job: Job, queue: Queue) -> None:
+        self._own_kill = self._has_died = False
         n_retries = job.retries_left or 0
         if not self._insist(lambda: self._begin(job)):
             return
@@ -219,7 +223,6 @@ class FitWorker(Worker):
         job.prepare_for_execution(self.name, pipeline)
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        self._own_kill = self._has_died = False
         # A signal must find either our handlers or the work-horse's.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
@@ -256,9 +259,8 @@ class FitWorker(Worker):
                 self.kill_horse()
             if time.monotonic() - beat_at >= INTERVAL_SECONDS:
                 if not self._beat(job, seconds - excused):
-                    # The work-horse's clock stood still as well; twice, for it asks
-                    # less and less often, and hears later that the store is back.
-                    excused += 2 * (time.monotonic() - beat_at)
+                    # The work-horse's clock stood still as well.
+                    excused += _EXCUSED_SHARE * (time.monotonic() - beat_at)
                 beat_at = time.monotonic()
         _, status, rusage = os.wait4(self.horse_pid, 0)
         self._horse_pid = 0
@@ -366,13 +368,17 @@ class FitWorker(Worker):
             raise StopRequested
 
     def _end_at_once(self) -> None:
-        self._note_stop()
-        os._exit(0)
+        try:
+            self._note_stop()
+        finally:
+            os._exit(0)
 
     def _note_stop(self) -> None:
         """Leave word for who finds our fit, if we could not give it back."""
-        if self.execution is not None and not self._has_died:
-            self._notes.leave(self.execution.composite_key)
+        # One look: the last resort runs beside what may just give it back.
+        execution = self.execution
+        if execution is not None and not self._has_died:
+            self._notes.leave(execution.composite_key)
 
     def _tell_horse_to_stop(self) -> None:
         self.kill_horse(signal.SIGTERM)
@@ -407,7 +413,8 @@ class FitWorker(Worker):
                     log.warning("store is back", worker=self.name, after=seconds)
                 return answer
             self._distrust_silence()
-            self._may_stop = True
+            # With a fit to give back a signal ends not even the pause.
+            self._may_stop = self.execution is None
             time.sleep(delay)
             self._may_stop = False
             delay = min(2 * delay, _LONGEST_DELAY_SECONDS)

@@ -58,8 +58,12 @@ def test_arrays_that_do_not_fit_together_are_no_mixture():
         mixtures.decode_trajectory([value], "full")
 
 
+def kept_bytes(head=b"1"):
+    return mixtures._kept_bytes(head, a_mixture())
+
+
 def test_the_cache_forgets_what_was_not_asked_for_longest():
-    cache = mixtures.MixtureCache(max_bytes=2 * SIZE)
+    cache = mixtures.MixtureCache(max_bytes=2 * kept_bytes())
     for model_id in ("a", "b"):
         cache.put(model_id, b"1", a_mixture())
     cache.get("a", b"1")
@@ -72,7 +76,7 @@ def test_the_cache_forgets_what_was_not_asked_for_longest():
 
 
 def test_the_cache_is_empty_rather_than_too_large():
-    cache = mixtures.MixtureCache(max_bytes=SIZE - 1)
+    cache = mixtures.MixtureCache(max_bytes=kept_bytes() - 1)
     cache.put("a", b"1", a_mixture())
     assert len(cache) == 0
 
@@ -84,7 +88,23 @@ def test_the_cache_knows_the_same_id_with_other_parameters_apart():
 
 
 def test_a_mixture_put_twice_counts_once():
-    cache = mixtures.MixtureCache(max_bytes=2 * SIZE)
+    cache = mixtures.MixtureCache(max_bytes=2 * kept_bytes())
     for model_id in ("a", "b", "b", "b"):
         cache.put(model_id, b"1", a_mixture())
     assert len(cache) == 2
+
+
+def test_a_model_renamed_again_and_again_is_kept_once():
+    cache = mixtures.MixtureCache()
+    for number in range(100):
+        cache.put("a", b"%d" % number, a_mixture())
+    assert len(cache) == 1
+    assert cache.get("a", b"99") is not None
+    assert cache.get("a", b"98") is None
+
+
+def test_what_is_stored_beside_the_parameters_counts():
+    cache = mixtures.MixtureCache(max_bytes=2 * kept_bytes())
+    for model_id in "abc":
+        cache.put(model_id, b"1" * kept_bytes(), a_mixture())
+    assert len(cache) == 1

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
+
+from service.storage.reads import QuickReads
 
 SIZES = [0, 1, 5000, 64 * 1024, 1_000_000]
 
@@ -56,3 +61,39 @@ def test_many_threads_each_get_their_own_value(store_clients):
     assert wrong == []
     # Those that were too many to be kept are in the pool again.
     assert store_clients.ordinary.ping()
+
+
+def test_a_pool_without_connections_is_waited_for_once(store_clients):
+    client = store_clients.ordinary
+    waits = []
+
+    class Exhausted:
+        def get_connection(self):
+            waits.append(1)
+            raise RedisConnectionError("No connection available.")
+
+    pool: Any = SimpleNamespace(connection_pool=Exhausted(), get=client.get)
+    reads = QuickReads(pool)
+    with pytest.raises(RedisConnectionError):
+        reads.get("key")
+    assert len(waits) == 1
+
+
+def test_a_connection_is_not_used_again_after_what_came_between(store_clients):
+    """A signal's exception after the question: the answer is still to come."""
+    client = store_clients.ordinary
+    client.set("one", b"1")
+    client.set("two", b"2")
+    reads = QuickReads(client)
+    assert reads.get("one") == b"1"
+    (connection,) = reads._kept
+    read_response = connection.read_response
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    connection.read_response = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        reads.get("one")
+    connection.read_response = read_response
+    assert reads.get("two") == b"2"

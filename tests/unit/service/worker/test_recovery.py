@@ -16,6 +16,7 @@ from rq.serializers import JSONSerializer
 from service import processes
 from service.domain.fits import FitState
 from service.worker.queue import MAX_DEATHS
+from service.worker.recovery import Recovery
 from tests.records import a_fit, later
 
 
@@ -219,3 +220,46 @@ def test_a_fit_handed_back_to_an_absent_store_has_not_died(
     recovery.run()
     job.refresh()
     assert job.retries_left == MAX_DEATHS - 2
+
+
+def test_a_note_counts_from_a_machine_that_has_been_started_anew(
+    recovery, fits, jobs, queue, notes
+):
+    """Of a worker of another boot nobody can say that it is gone."""
+    fits.add(a_fit())
+    queue.enqueue("f1")
+    begin(jobs, "beforethereboot-7-7")
+    fits.start("f1", later(1))
+    ((_, execution_id),) = jobs.started_job_registry.get_job_and_execution_ids(
+        cleanup=False
+    )
+    notes.leave(f"f1:{execution_id}")
+    recovery.run()
+    assert jobs.job_ids == ["f1"]
+    job = Job.fetch("f1", jobs.connection, JSONSerializer)
+    assert job.retries_left == MAX_DEATHS - 1
+
+
+def test_a_note_is_there_until_the_fit_is_handed_back(
+    recovery, fits, jobs, queue, notes, dead_worker, monkeypatch
+):
+    fits.add(a_fit())
+    queue.enqueue("f1")
+    begin(jobs, dead_worker)
+    fits.start("f1", later(1))
+    ((_, execution_id),) = jobs.started_job_registry.get_job_and_execution_ids(
+        cleanup=False
+    )
+    notes.leave(f"f1:{execution_id}")
+
+    def away(*_):
+        raise ConnectionError("the store is away again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Recovery, "_hand_back", away)
+        with pytest.raises(ConnectionError):
+            recovery.run()
+    recovery.run()
+    job = Job.fetch("f1", jobs.connection, JSONSerializer)
+    assert job.retries_left == MAX_DEATHS - 1
+    assert list(notes.folder.iterdir()) == []
