@@ -24,6 +24,7 @@ from service.storage.datasets import RedisDatasetRepository
 from service.storage.errors import translate_redis_errors
 from service.storage.fits import RedisFitRepository
 from service.storage.idempotency import RedisIdempotencyRepository
+from service.storage.mixtures import MixtureCache
 from service.storage.models import RedisModelRepository
 from service.storage.rate_limits import RedisRequestCounts
 from service.storage.webhooks import RedisWebhookOutbox
@@ -96,6 +97,7 @@ class Wiring:
     stopping: Event = field(default_factory=Event)
     """Set when the process is about to end."""
     _services: dict[str, Services] = field(default_factory=dict)
+    _mixtures: MixtureCache = field(default_factory=MixtureCache)
 
     @cached_property
     def clients(self) -> StoreClients:
@@ -157,6 +159,7 @@ class Wiring:
             tenant,
             _ttl(settings.model_ttl_seconds),
             _ttl(settings.trajectory_ttl_seconds),
+            self._mixtures,
         )
         queue = RqFitQueue(self.clients.ordinary, tenant)
         return Services(

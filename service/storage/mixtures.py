@@ -69,7 +69,8 @@ class MixtureCache:
     """The mixtures read last, each with its stored head, up to a number of bytes.
 
     A head names the checksum of its mixture, and no two writes have the same: who has
-    just read one need not look into it to know that this is still its mixture.
+    just read one need not look into it to know that this is still its mixture. One is
+    shared by all tenants of a process, so that the bound is the process's.
     """
 
     def __init__(self, max_bytes: int = _CACHE_BYTES) -> None:
@@ -78,19 +79,19 @@ class MixtureCache:
         self._read: OrderedDict[str, tuple[bytes, GaussianMixture]] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, model_id: str, head: bytes) -> GaussianMixture | None:
+    def get(self, key: str, head: bytes) -> GaussianMixture | None:
         with self._lock:
-            read_with, mixture = self._read.get(model_id, (b"", None))
+            read_with, mixture = self._read.get(key, (b"", None))
             if mixture is None or read_with != head:
                 return None
-            self._read.move_to_end(model_id)
+            self._read.move_to_end(key)
             return mixture
 
-    def put(self, model_id: str, head: bytes, mixture: GaussianMixture) -> None:
+    def put(self, key: str, head: bytes, mixture: GaussianMixture) -> None:
         with self._lock:
-            if model_id in self._read:
-                self._size_bytes -= _kept_bytes(*self._read.pop(model_id))
-            self._read[model_id] = head, mixture
+            if key in self._read:
+                self._size_bytes -= _kept_bytes(*self._read.pop(key))
+            self._read[key] = head, mixture
             self._size_bytes += _kept_bytes(head, mixture)
             while self._size_bytes > self._max_bytes:
                 _, oldest = self._read.popitem(last=False)

@@ -56,13 +56,14 @@ class RedisModelRepository:
         tenant: str = "default",
         ttl: timedelta | None = None,
         trajectory_ttl: timedelta | None = None,
+        cache: MixtureCache | None = None,
     ) -> None:
         self._store = Store(clients)
         self._keys = Keys(tenant)
         self._index = Index(self._store, self._keys.models, self._keys.model)
         self._ttl = ttl
         self._trajectory_ttl = min(filter(None, (ttl, trajectory_ttl)), default=None)
-        self._cache = MixtureCache()
+        self._cache = MixtureCache() if cache is None else cache
 
     def add(self, fitted: FittedModel) -> None:
         with self.staged(fitted) as model:
@@ -77,10 +78,12 @@ class RedisModelRepository:
     def mixture(self, model_id: str) -> GaussianMixture:
         # The head is asked for each time: a deleted model is gone from every process.
         stored = self._stored(model_id)
-        mixture = self._cache.get(model_id, stored)
+        # Other tenants may share the cache: the key names the tenant, too.
+        key = self._keys.model(model_id)
+        mixture = self._cache.get(key, stored)
         if mixture is None:
             mixture = self._read_mixture(model_id, decode_record(stored))
-            self._cache.put(model_id, stored, mixture)
+            self._cache.put(key, stored, mixture)
         return mixture
 
     def _read_mixture(self, model_id: str, head: dict[str, Any]) -> GaussianMixture:

@@ -5,17 +5,28 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from service.bootstrap import Wiring
+from service.domain.models import FittedModel
 from service.errors import (
     CorruptValueError,
     DatasetNotFoundError,
     ModelNotFoundError,
     StorageUnavailableError,
 )
+from service.settings import Settings
 from service.storage import datasets as datasets_module
 from service.storage.datasets import RedisDatasetRepository
 from service.storage.keys import Keys
+from service.storage.mixtures import MixtureCache
 from service.storage.models import RedisModelRepository
-from tests.records import a_dataset, a_fitted_model, some_rows
+from tests.records import (
+    a_dataset,
+    a_fitted_model,
+    a_mixture,
+    a_model,
+    assert_same_mixture,
+    some_rows,
+)
 
 KEYS = Keys()
 ROWS = some_rows(150_000, 2)
@@ -195,6 +206,36 @@ def test_a_model_deleted_by_another_process_is_gone_from_the_cache(
     RedisModelRepository(store_clients).delete("m1")
     with pytest.raises(ModelNotFoundError):
         models.mixture("m1")
+
+
+def test_a_renamed_model_is_cached_once(store_clients):
+    cache = MixtureCache()
+    models = RedisModelRepository(store_clients, cache=cache)
+    models.add(a_fitted_model())
+    for number in range(5):
+        models.rename("m1", f"name {number}")
+        assert_same_mixture(models.mixture("m1"), a_mixture())
+    assert len(cache) == 1
+
+
+def test_tenants_that_share_a_cache_do_not_share_models(store_clients):
+    cache = MixtureCache()
+    acme = RedisModelRepository(store_clients, "acme", cache=cache)
+    other = RedisModelRepository(store_clients, "other", cache=cache)
+    acme.add(a_fitted_model())
+    other.add(FittedModel(a_model(), a_mixture(shift=1.0)))
+    for _ in range(2):
+        assert_same_mixture(acme.mixture("m1"), a_mixture())
+        assert_same_mixture(other.mixture("m1"), a_mixture(shift=1.0))
+    assert len(cache) == 2
+
+
+def test_what_a_process_caches_is_bounded_once_for_all_tenants(store_url):
+    wiring = Wiring(Settings(redis_url=store_url), store_url)
+    acme, other = (wiring.services_for(name).models.models for name in ("a", "b"))
+    assert isinstance(acme, RedisModelRepository)
+    assert isinstance(other, RedisModelRepository)
+    assert acme._cache is other._cache
 
 
 def test_a_large_dataset_comes_back_through_many_reads(datasets):
