@@ -35,10 +35,15 @@ class StopNotes:
         except OSError as error:
             log.info("stop not noted", execution=execution, reason=error.strerror)
             return
-        self._forget_old()
+        # That there is a note matters; that others tidy up as well does not.
+        with suppress(OSError):
+            self._forget_old()
 
     def has(self, execution: str) -> bool:
-        return (self.folder / execution).is_file()
+        try:
+            return (self.folder / execution).is_file()
+        except OSError:
+            return False
 
     def remove(self, execution: str) -> None:
         # If it cannot be, it is of an execution that is gone, and names no other.
@@ -47,7 +52,7 @@ class StopNotes:
 
     def _forget_old(self) -> None:
         for note in self.folder.iterdir():
-            # Others tidy up as well, and a folder was put there by somebody else.
+            # One by one: this may be gone by now, or a folder of somebody else's.
             with suppress(OSError):
                 if note.stat().st_mtime < time.time() - _FORGOTTEN_SECONDS:
                     note.unlink()

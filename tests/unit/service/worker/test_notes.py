@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from service.worker.notes import StopNotes
 
 
@@ -44,9 +46,19 @@ def test_tidying_up_prevents_no_note(notes, monkeypatch):
     assert not notes.has("f1:e1")
 
 
-def test_where_nothing_can_be_written_there_are_no_notes(tmp_path):
+def test_a_folder_that_cannot_be_listed_prevents_no_note(notes, monkeypatch):
+    def refuse(_):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    notes.leave("f1:e1")
+    assert notes.has("f1:e1")
+
+
+@pytest.mark.parametrize("name", ["file/notes", "long" * 100])
+def test_where_nothing_can_be_written_there_are_no_notes(tmp_path, name):
     (tmp_path / "file").touch()
-    notes = StopNotes(tmp_path / "file" / "notes")
+    notes = StopNotes(tmp_path / name)
     notes.leave("f1:e1")
     assert not notes.has("f1:e1")
     notes.remove("f1:e1")
