@@ -34,13 +34,13 @@ def axis_labels(view: View, columns: Sequence[str] | None) -> list[str]:
 def footer(story: Story, n_samples: int) -> str:
     """Return how to read the marks, and how the points are drawn."""
     marks = (
-        "crosses: means, numbered · filled: within 1σ and 2σ · black: sum of components"
+        "crosses: means · filled: 1σ and 2σ · black: sum"
         if story.view.n_axes == 1
-        else "crosses: means, numbered · rings: 1σ and 2σ"
+        else "crosses: means · rings: 1σ and 2σ"
     )
     parts = [marks, _points(story, n_samples)]
     if not story.view.projection.is_identity:
-        parts.append("±: correlation with the axis")
+        parts.append("±: correlation")
     return " · ".join(parts)
 
 

@@ -97,7 +97,9 @@ class Numbers(Artist):
         pixels = self._corner + places * self._size
         widths = self._widths[snapshot.components] + NUMBER_HALO * self._scale
         pixels[:, 1] += ABOVE * self._scale
-        pixels[:, 1] += LINE_SPACING * self._height * levels(pixels[:, 0], widths)
+        pixels[:, 1] += (
+            LINE_SPACING * NUMBER_SIZE * self._scale * levels(pixels[:, 0], widths)
+        )
         return self._show(snapshot, places, pixels)
 
     def _show(

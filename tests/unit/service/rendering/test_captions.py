@@ -44,11 +44,11 @@ def test_long_names_leave_room_for_the_axis():
 @pytest.mark.parametrize(
     ("scene", "words"),
     [
-        ({"n_features": 1}, "black: sum of components · 300 points"),
+        ({"n_features": 1}, "black: sum · 300 points"),
         ({"n_samples": 1, "n_components": 1}, "rings: 1σ and 2σ · 1 point"),
-        ({}, "crosses: means, numbered · rings: 1σ and 2σ · 300 points"),
+        ({}, "crosses: means · rings: 1σ and 2σ · 300 points"),
         ({"n_samples": 9000}, "density of 9,000 points"),
-        ({"n_features": 3}, "±: correlation with the axis"),
+        ({"n_features": 3}, "±: correlation"),
     ],
 )
 def test_the_footer_says_how_to_read_the_picture(scene, words):
