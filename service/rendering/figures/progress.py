@@ -44,9 +44,7 @@ class ProgressStrip:
     def show(self, index: int) -> Sequence[Artist]:
         """Return the artists for the frame with that index."""
         self._done.set_data(*self._curve[: index + 1].T)
-        x, y = self._curve[index]
-        # The start may lie below the strip: then the dot waits on its lower edge.
-        self._dot.set_data([x], [max(y, 0.0)])
+        self._dot.set_data(*self._curve[index : index + 1].T)
         return [self._done, self._dot]
 
 

@@ -11,6 +11,10 @@ from gmm_engine.types import FloatArray
 MARGIN = 0.14
 """Free above the highest point, as a share of the strip's height."""
 MOST_SKIPPED = 3
+FEWEST_SHOWN = 8
+"""Steps: a shorter rest would say less than the start that hides it."""
+LEAST_SHOWN = 1e-3
+"""Of the whole gain: a smaller rest is of no interest, if it is not rounding."""
 
 
 def progress_curve(
@@ -18,22 +22,25 @@ def progress_curve(
 ) -> FloatArray:
     """Return the curve, (n, 2); the strip is the unit square.
 
-    The first steps of EM often gain more than all that follow and would press the
-    rest of the curve flat; such a start lies below the strip. A log-likelihood that
-    is not finite leaves a gap; equal ones lie in the middle.
+    In a long fit the first steps of EM often gain more than all that follow and would
+    press the rest of the curve flat; such a start lies on the strip's lower edge. A
+    log-likelihood that is not finite leaves a gap; equal ones lie in the middle.
     """
     x = np.asarray(iterations, dtype=np.float64)
     y = np.asarray(log_likelihoods, dtype=np.float64)
     y = np.where(np.isfinite(y), y, np.nan)
     heights = MARGIN + (1 - 2 * MARGIN) * _in_unit(y, y[_n_skipped(y) :])
-    return np.stack([_in_unit(x, x), heights], axis=1)
+    return np.stack([_in_unit(x, x), np.maximum(heights, 0)], axis=1)
 
 
 def _n_skipped(values: FloatArray) -> int:
-    """Return how many first steps gain more than twice what all after them gain."""
-    at_most = max(0, min(MOST_SKIPPED, len(values) - 3))
-    gains, left = np.diff(values), values[-1] - values[1:]
-    dwarfing = gains[:at_most] > 2 * left[:at_most]
+    """Return how many first steps gain more than twice what all after them gain.
+
+    They are none where after them too little is left to be seen, in steps or in gain.
+    """
+    at_most = max(0, min(MOST_SKIPPED, len(values) - 1 - FEWEST_SHOWN))
+    gains, left = np.diff(values)[:at_most], values[-1] - values[1 : at_most + 1]
+    dwarfing = (gains > 2 * left) & (left > LEAST_SHOWN * (values[-1] - values[0]))
     return at_most if dwarfing.all() else int(dwarfing.argmin())
 
 
