@@ -103,6 +103,14 @@ def test_a_model_renamed_again_and_again_is_kept_once():
     assert cache.get("a", b"98") is None
 
 
+def test_mixtures_that_take_next_to_nothing_are_bounded_too():
+    """Each is some objects beside its numbers: three kilobytes, for these."""
+    cache = mixtures.MixtureCache(max_bytes=1 << 20)
+    for number in range(1000):
+        cache.put(str(number), b"1", a_mixture())
+    assert len(cache) < 350
+
+
 def test_what_is_stored_beside_the_parameters_counts():
     cache = mixtures.MixtureCache(max_bytes=2 * kept_bytes())
     for model_id in "abc":

@@ -96,4 +96,6 @@ def test_a_connection_is_not_used_again_after_what_came_between(store_clients):
     with pytest.raises(KeyboardInterrupt):
         reads.get("one")
     connection.read_response = read_response
+    # That the pool would notice is luck: the answer may not be there yet.
+    assert not connection.is_connected
     assert reads.get("two") == b"2"
