@@ -10,8 +10,15 @@ from gmm_engine.types import FloatArray
 
 MARGIN = 0.05
 """Room on each side, as a share of what is shown."""
-RING_ALLOWANCE = 0.25
-"""How far rings may widen a window, as a share of the points' extent on each side."""
+RING_REACH = 0.62
+"""How far rings at two standard deviations may widen a window on each side, as a share
+of the points' extent: as far as those of any component of these points reach.
+
+With all points in [0, 1] and the mean at m, the variance is at most m (1 - m), and
+2 √(m (1 - m)) - m at most (√5 - 1) / 2: two points, such as the values of an indicator.
+"""
+RUNAWAY_ALLOWANCE = 0.25
+"""How far a ring that reaches further widens it: it is cut off anyway."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,20 +43,24 @@ class Window:
 def window_around(points: FloatArray, rings: tuple[FloatArray, FloatArray]) -> Window:
     """Return the window that shows all points, and rings that stay near them.
 
-    `rings` are the low and high corners of the boxes around the rings.
+    `rings` are the low and high corners of the boxes around the rings, at two standard
+    deviations, each (n_components, d).
     """
     low, high = points.min(axis=0), points.max(axis=0)
-    allowance = RING_ALLOWANCE * (high - low)
+    extent = high - low
     # Of rings round a single value all that is known is their own size.
-    alone = high - low <= _resolution(low, high)
-    ring_low, ring_high = rings[0].min(axis=0), rings[1].max(axis=0)
-    low = np.minimum(
-        low, np.where(alone, ring_low, np.maximum(ring_low, low - allowance))
+    alone = extent <= _resolution(low, high)
+    below, above = (
+        np.where(alone, reach, _bounded(reach, extent)).max(axis=0)
+        for reach in (low - rings[0], rings[1] - high)
     )
-    high = np.maximum(
-        high, np.where(alone, ring_high, np.minimum(ring_high, high + allowance))
-    )
-    return _widened(low, high)
+    return _widened(low - np.maximum(below, 0), high + np.maximum(above, 0))
+
+
+def _bounded(reach: FloatArray, extent: FloatArray) -> FloatArray:
+    """Return how far each ring widens the window that it reaches out of so far."""
+    is_near = reach <= RING_REACH * extent
+    return np.where(is_near, reach, RUNAWAY_ALLOWANCE * extent)
 
 
 def _widened(low: FloatArray, high: FloatArray) -> Window:

@@ -29,12 +29,28 @@ def test_all_points_are_shown_with_a_margin_at_any_scale(scale, offset):
     assert_allclose(shown.max(axis=0), 1 - 0.05 / 1.1, rtol=1e-6)
 
 
-def test_rings_widen_the_window_as_far_as_a_quarter_of_the_points_extent():
+def test_rings_are_shown_but_one_that_runs_away_does_not_shrink_the_picture():
     points = np.array([[0.0, 0.0], [1.0, 1.0]])
     near = (np.array([[-0.1, -0.1]]), np.array([[1.1, 1.1]]))
     far = (np.array([[-9.0, -9.0]]), np.array([[9.0, 9.0]]))
+    both = tuple(np.concatenate(corners) for corners in zip(near, far, strict=True))
     assert_allclose(window_around(points, near).widths, 1.2 * 1.1)
     assert_allclose(window_around(points, far).widths, 1.5 * 1.1)
+    assert_allclose(window_around(points, both).widths, 1.5 * 1.1)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.2764, 0.5, 0.9])
+def test_rings_of_a_component_of_these_points_are_never_cut_off(share):
+    """Of all distributions within bounds, those at the bounds vary most."""
+    points = np.array([[0.0], [1.0]])
+    deviation = np.sqrt(share * (1 - share))
+    rings = (
+        np.array([[share - 2 * deviation]]),
+        np.array([[share + 2 * deviation]]),
+    )
+    shown = window_around(points, rings)
+    assert shown.points(rings[0]).min() > 0
+    assert shown.points(rings[1]).max() < 1
 
 
 def test_a_single_point_is_shown_with_its_rings():
