@@ -49,5 +49,11 @@ def test_equal_values_and_a_single_one_lie_in_the_middle():
     assert_allclose(progress_curve([4], [3.0]), [[0.5, 0.5]])
 
 
+def test_rounding_is_neither_a_gain_nor_a_loss():
+    """One component: its first iteration is its last."""
+    values = [-1518.5791234567, -1518.5791234568, -1518.5791234568]
+    assert_allclose(progress_curve(range(3), values)[:, 1], 0.5)
+
+
 def test_no_finite_value_at_all_draws_nothing():
     assert np.all(np.isnan(progress_curve([0, 1], [np.nan, -np.inf])[:, 1]))
