@@ -30,12 +30,17 @@ def town(tmp_path: Path) -> Iterator[Town]:
         yield town
 
 
-def test_what_a_fit_waits_for_the_store_does_not_count_as_its_time(town: Town):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_what_a_fit_waits_for_the_store_does_not_count_as_its_time(
+    town: Town, number: signal.Signals
+):
+    """Where it stands still, each try without an answer takes seconds."""
     fit_id = running_fit(town, SHORT)
     town.store.is_revived = False
-    town.store.send(signal.SIGKILL)
+    town.store.send(number)
     # More than the limit, and than the worker allows beyond it.
     time.sleep(2 * LIMIT_SECONDS)
+    town.store.send(signal.SIGCONT)
     town.store.is_revived = True
     fit = ended(town, fit_id)
     assert fit["status"] == "succeeded", fit
