@@ -278,17 +278,16 @@ class FitWorker(Worker):
     def _beat(self, job: Job, seconds: float) -> bool:
         """Tell that the job is ours still; the work-horse does not need the store.
 
-        `seconds`: how long it was at work. Returns whether the store took note.
+        `seconds`: how long it was at work. Returns whether the store took note in time.
         """
         began, is_noted = time.monotonic(), False
         try:
             self._end_if_useless(job, seconds)
             self.maintain_heartbeats(job)
-            is_noted = True
+            is_noted = time.monotonic() - began <= _LATE_SECONDS
         except (RedisError, ServiceError) as error:
             log.debug("no heartbeat", fit_id=job.id, error=str(error))
-            self._distrust_silence()
-        if time.monotonic() - began > _LATE_SECONDS:
+        if not is_noted:
             self._distrust_silence()
         return is_noted
 

@@ -154,3 +154,24 @@ def test_a_worker_outlives_its_terminal_only_with_nohup(worker, handlers, is_noh
     assert found == (signal.SIG_IGN if is_nohup else worker.request_stop)
     for number in (signal.SIGTERM, signal.SIGINT):
         assert signal.getsignal(number) == worker.request_stop
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_away", "in_time"),
+    [(0.1, False, True), (4.0, False, False), (0.1, True, False)],
+)
+def test_a_store_that_answers_late_counts_as_away(
+    worker, job, monkeypatch, seconds, is_away, in_time
+):
+    """Neither is the fit's time, and after both silence proves nothing."""
+    passed = [1000.0]
+    monkeypatch.setattr(worker_module.time, "monotonic", lambda: passed[0])
+
+    def answer(*_: object) -> None:
+        passed[0] += seconds
+        if is_away:
+            away()
+
+    monkeypatch.setattr(worker, "maintain_heartbeats", answer)
+    assert worker._beat(job, 1.0) is in_time
+    assert (worker._recovery.trust_silence_from > passed[0]) is not in_time
