@@ -28,6 +28,8 @@ ENV PATH=/opt/gmm/bin:$PATH \
 USER 10001
 WORKDIR /var/lib/gmm
 RUN gmm warm-up
+# What a worker that stops leaves for the next; a volume there is the user's, too.
+RUN mkdir -m 700 state
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('GMM_PORT', '8000') + '/healthz', timeout=2)"]

@@ -95,6 +95,16 @@ def test_each_volume_is_declared():
             assert volume.partition(":")[0] in COMPOSE["volumes"]
 
 
+def test_what_a_stopped_worker_notes_is_there_for_the_next():
+    (folder,) = re.findall(r"GMM_STATE_DIR=(\S+)", DOCKERFILE)
+    assert f"state:{folder}" in SERVICES["worker"]["volumes"]
+    # A new volume is whose the folder of the image is.
+    _, as_user = DOCKERFILE.split("USER 10001\n")
+    home, name = folder.rsplit("/", 1)
+    assert f"WORKDIR {home}\n" in as_user
+    assert re.search(rf"^RUN mkdir .*\b{name}$", as_user, re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_containers_run_without_privileges_on_a_read_only_root(name):
     assert OURS[name]["read_only"] is True
