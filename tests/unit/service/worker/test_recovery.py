@@ -222,18 +222,21 @@ def test_a_fit_handed_back_to_an_absent_store_has_not_died(
     assert job.retries_left == MAX_DEATHS - 2
 
 
+@pytest.mark.parametrize("is_long_ago", [True, False])
 def test_a_note_counts_from_a_machine_that_has_been_started_anew(
-    recovery, fits, jobs, queue, notes
+    recovery, fits, jobs, queue, notes, is_long_ago
 ):
     """Of a worker of another boot nobody can say that it is gone."""
     fits.add(a_fit())
     queue.enqueue("f1")
     begin(jobs, "beforethereboot-7-7")
     fits.start("f1", later(1))
-    ((_, execution_id),) = jobs.started_job_registry.get_job_and_execution_ids(
-        cleanup=False
-    )
-    notes.leave(f"f1:{execution_id}")
+    started = jobs.started_job_registry.key
+    (execution,) = jobs.connection.zrange(started, 0, -1)
+    notes.leave(execution.decode())
+    if is_long_ago:
+        jobs.connection.zincrby(started, -20, execution)
+        jobs.connection.delete(*jobs.connection.keys("rq:execution:*"))
     recovery.run()
     assert jobs.job_ids == ["f1"]
     job = Job.fetch("f1", jobs.connection, JSONSerializer)
