@@ -17,7 +17,7 @@ from service.domain.models import Trajectory
 from service.rendering.geometry.ellipses import OUTER_RING, extents
 from service.rendering.geometry.identities import identities
 from service.rendering.geometry.projections import Projection, discriminant, identity
-from service.rendering.geometry.windows import Window, window_around
+from service.rendering.geometry.windows import Window, inside, window_around
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +72,8 @@ class Story:
         self.points = self.view.points(rows)
         self._rows = rows
         means = [self.view.points(frame.mixture.means) for frame in trajectory]
+        self.n_outside = int(np.count_nonzero(~inside(self.points)))
+        self.components_outside = np.flatnonzero(~inside(means[-1]))
         self._components = identities(means)
         self.n_clusters = 1 + max(int(numbers.max()) for numbers in self._components)
         self._paths = np.full((len(means), self.n_clusters, self.view.n_axes), np.nan)

@@ -34,9 +34,9 @@ def axis_labels(view: View, columns: Sequence[str] | None) -> list[str]:
 def footer(story: Story, n_samples: int) -> str:
     """Return how to read the marks, and how the points are drawn."""
     marks = (
-        "crosses: means · filled: 1σ and 2σ · black: sum"
+        "crosses: means · filled: 1σ, 2σ · black: sum"
         if story.view.n_axes == 1
-        else "crosses: means · rings: 1σ and 2σ"
+        else "crosses: means · rings: 1σ, 2σ"
     )
     parts = [marks, _points(story, n_samples)]
     if not story.view.projection.is_identity:
@@ -49,8 +49,22 @@ def _points(story: Story, n_samples: int) -> str:
     points = "1 point" if n_samples == 1 else f"{n_samples:,} points"
     if n_shown < n_samples:
         points = f"{n_shown:,} of {points}"
+    if story.n_outside:
+        points += f", {story.n_outside:,} outside{_with_components(story)}"
     is_shaded = n_shown > MOST_MARKERS and story.view.n_axes == 2
     return f"density of {points}" if is_shaded else points
+
+
+def _with_components(story: Story) -> str:
+    """Return which of the final means are out of the picture, too."""
+    outside = story.components_outside
+    if not len(outside):
+        return ""
+    return (
+        f" with {len(outside)} means"
+        if len(outside) > 1
+        else f" with mean {outside[0]}"
+    )
 
 
 def _directions(n_discriminants: int) -> list[str]:

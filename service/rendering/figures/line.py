@@ -24,6 +24,7 @@ from service.rendering.geometry.curves import (
 )
 from service.rendering.geometry.ellipses import INNER_RING, OUTER_RING
 from service.rendering.geometry.ticks import round_ticks
+from service.rendering.geometry.windows import inside
 from service.rendering.palettes import GRID, INK, ClusterStyle
 from service.rendering.snapshots import Snapshot, Story
 
@@ -66,6 +67,7 @@ class MixtureLine:
         self._curves.set_segments(curves_above(LOWEST, POSITIONS, heights))
         self._curves.set_color([self._styles[k].line for k in snapshot.components])
         on_axis = np.pad(snapshot.means, [(0, 0), (0, 1)])
+        on_axis[~inside(on_axis)] = np.nan  # the axis does not cut crosses off
         return [
             *self._cloud.show(snapshot.labels),
             self._bands,
@@ -108,7 +110,9 @@ def line_plot(
     plot = Box(box.left, lane.top, box.width, box.height - lane.height)
     axes = canvas.axes(plot)
     style_frame(axes)
-    heights, edges = histogram(story.points[:, 0])
+    shown = story.points[inside(story.points), 0]
+    heights, edges = histogram(shown)
+    heights = heights * (len(shown) / len(story.points))
     final = story.snapshot(len(story.trajectory) - 1)
     top = _top(heights, densities(final).sum(axis=0))
     axes.stairs(heights / top, edges, fill=True, color=GRID, zorder=0.5)

@@ -21,6 +21,7 @@ from gmm_engine.types import FloatArray
 from service.rendering.figures.layout import Box, Layout
 from service.rendering.figures.text import FONT
 from service.rendering.geometry.levels import levels
+from service.rendering.geometry.windows import inside
 from service.rendering.palettes import INK, PAPER, ClusterStyle
 from service.rendering.snapshots import Snapshot
 
@@ -106,7 +107,7 @@ class Numbers(Artist):
         self, snapshot: Snapshot, places: FloatArray, pixels: FloatArray
     ) -> Sequence[Artist]:
         """Put the middles of the numbers at these pixels, where places are in view."""
-        shown = np.flatnonzero(np.all((places >= 0) & (places <= 1), axis=1))
+        shown = np.flatnonzero(inside(places))
         paths = [
             # On whole pixels a digit looks the same wherever it is.
             _moved(self._glyphs[snapshot.components[k]], np.round(pixels[k]))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm_engine.types import FloatArray, IntArray
+from service.rendering.geometry.windows import inside
 
 FAINTEST = 0.3
 """Opacity of the emptiest cell that holds a point."""
@@ -37,14 +38,14 @@ class ShadingGrid:
     @classmethod
     def of(cls, points: FloatArray, shape: tuple[int, int]) -> Self:
         """Count points, (n_samples, 2), in a grid of that shape."""
-        inside = np.flatnonzero(np.all((points >= 0) & (points <= 1), axis=1))
+        shown = np.flatnonzero(inside(points))
         n_rows, n_columns = shape
-        columns = np.minimum((points[inside, 0] * n_columns).astype(int), n_columns - 1)
-        rows = np.minimum(((1 - points[inside, 1]) * n_rows).astype(int), n_rows - 1)
+        columns = np.minimum((points[shown, 0] * n_columns).astype(int), n_columns - 1)
+        rows = np.minimum(((1 - points[shown, 1]) * n_rows).astype(int), n_rows - 1)
         occupied, cell_of_point, counts = np.unique(
             rows * n_columns + columns, return_inverse=True, return_counts=True
         )
-        return cls(shape, inside, cell_of_point, occupied, counts, tones(counts))
+        return cls(shape, shown, cell_of_point, occupied, counts, tones(counts))
 
     def colored(self, labels: IntArray, colors: FloatArray) -> NDArray[np.uint8]:
         """Return RGBA from 0 to 255, (rows, columns, 4), for colors from 0 to 1.

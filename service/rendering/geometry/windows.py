@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm_engine.types import FloatArray
 
@@ -19,6 +20,10 @@ With all points in [0, 1] and the mean at m, the variance is at most m (1 - m), 
 """
 RUNAWAY_ALLOWANCE = 0.25
 """How far a ring that reaches further widens it: it is cut off anyway."""
+OUTLYING_FACTOR = 3.0
+"""A few rows that would make a window so many times wider are left out of it."""
+FEWEST_TO_LEAVE_OUT = 20
+"""Of fewer rows each one counts."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,21 +45,47 @@ class Window:
         return np.asarray(covariances / self.widths / self.widths[:, None])
 
 
+def inside(points: FloatArray) -> NDArray[np.bool_]:
+    """Return which points, in coordinates of the window, it shows."""
+    return np.asarray(np.all((points >= 0) & (points <= 1), axis=1))
+
+
 def window_around(points: FloatArray, rings: tuple[FloatArray, FloatArray]) -> Window:
-    """Return the window that shows all points, and rings that stay near them.
+    """Return the window that shows all points but outlying ones, and rings near them.
 
     `rings` are the low and high corners of the boxes around the rings, at two standard
     deviations, each (n_components, d).
     """
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = np.transpose([_bounds(values) for values in points.T])
     extent = high - low
+    is_near = np.all((rings[0] <= high) & (rings[1] >= low), axis=1)
     # Of rings round a single value all that is known is their own size.
     alone = extent <= _resolution(low, high)
     below, above = (
-        np.where(alone, reach, _bounded(reach, extent)).max(axis=0)
-        for reach in (low - rings[0], rings[1] - high)
+        np.where(alone, reach, _bounded(reach, extent)).max(axis=0, initial=0)
+        for reach in ((low - rings[0])[is_near], (rings[1] - high)[is_near])
     )
-    return _widened(low - np.maximum(below, 0), high + np.maximum(above, 0))
+    return _widened(low - below, high + above)
+
+
+def _bounds(values: FloatArray) -> tuple[float, float]:
+    """Return the least and the greatest value, but of those that lie far out."""
+    low, high = float(values.min()), float(values.max())
+    if len(values) < FEWEST_TO_LEAVE_OUT:
+        return low, high
+    distances = np.abs(values - np.median(values))
+    last = len(values) - 1 - _few_of(len(values))
+    rest = values[distances <= np.partition(distances, last)[last]]
+    rest_low, rest_high = float(rest.min()), float(rest.max())
+    extent = rest_high - rest_low
+    # Equal values have no width that another could be many times wider than.
+    are_equal = extent <= _resolution(rest_low, rest_high)
+    if are_equal or high - low <= OUTLYING_FACTOR * extent:
+        return low, high
+    # Of the few, those that lie near are shown.
+    reach = extent / 2
+    near = values[(values >= rest_low - reach) & (values <= rest_high + reach)]
+    return float(near.min()), float(near.max())
 
 
 def _bounded(reach: FloatArray, extent: FloatArray) -> FloatArray:
@@ -71,7 +102,12 @@ def _widened(low: FloatArray, high: FloatArray) -> Window:
     return Window(low - margin, high + margin)
 
 
-def _resolution(low: FloatArray, high: FloatArray) -> FloatArray:
+def _few_of(n_rows: int) -> int:
+    """Return 0.1 % of the rows, or up to three that are at most 1 %, or one."""
+    return max(n_rows // 1000, min(3, n_rows // 100), 1)
+
+
+def _resolution(low: FloatArray | float, high: FloatArray | float) -> FloatArray:
     """Return the width below which float64 has too few steps for a picture."""
     return np.asarray(1e-14 * np.maximum(np.abs(low), np.abs(high)))
 

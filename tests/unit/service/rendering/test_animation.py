@@ -201,6 +201,26 @@ def test_many_points_are_shaded(n_features):
     assert_is_animation(rendered(scene), n_frames=2)
 
 
+@pytest.mark.parametrize("n_features", [1, 2, 3])
+def test_a_row_far_out_leaves_the_others_as_large(n_features):
+    plain = blobs(n_features=n_features, n_frames=1)
+    rows = plain.rows.copy()
+    rows[0] = 1e6
+    shown = pictures(Scene(plain.trajectory, rows))[0]
+    plot = np.s_[40:340, 64:624]
+    assert ink(shown[plot]) > 0.9 * ink(pictures(plain)[0][plot])
+
+
+def test_a_mean_out_of_the_picture_is_not_drawn_beside_the_axis():
+    plain = blobs(n_features=1, n_frames=1, n_components=1)
+    rows = plain.rows.copy()
+    rows[0] = rows.max() + 100
+    means = np.concatenate([plain.trajectory[0].mixture.means, rows[:1]])
+    mixture = GaussianMixture([0.99, 0.01], means, [1.0, 1.0], "spherical")
+    shown = pictures(Scene(told([mixture]), rows))[0]
+    assert ink(shown[:, 626:]) == 0
+
+
 @pytest.mark.parametrize(
     "name", ["", "$", "$x_{$", "a_b^c", "日本", "\\frac", "a\nb", "\x00", "x" * 500]
 )

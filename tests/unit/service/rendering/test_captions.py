@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
+from gmm_engine import GaussianMixture
 from service.rendering.figures.canvas import Canvas
 from service.rendering.figures.captions import ROOM, axis_labels, footer
 from service.rendering.figures.furniture import TICK_SIZE
 from service.rendering.figures.layout import Layout
 from service.rendering.snapshots import Story
-from tests.unit.service.rendering.scenes import blobs
+from tests.unit.service.rendering.scenes import blobs, told
 
 
 def story(**scene):
@@ -45,8 +46,8 @@ def test_long_names_leave_room_for_the_axis():
     ("scene", "words"),
     [
         ({"n_features": 1}, "black: sum · 300 points"),
-        ({"n_samples": 1, "n_components": 1}, "rings: 1σ and 2σ · 1 point"),
-        ({}, "crosses: means · rings: 1σ and 2σ · 300 points"),
+        ({"n_samples": 1, "n_components": 1}, "rings: 1σ, 2σ · 1 point"),
+        ({}, "crosses: means · rings: 1σ, 2σ · 300 points"),
         ({"n_samples": 9000}, "density of 9,000 points"),
         ({"n_features": 3}, "±: correlation"),
     ],
@@ -60,9 +61,35 @@ def test_the_footer_says_when_not_all_points_are_shown():
     assert "300 of 1,000 points" in footer(story(), n_samples=1000)
 
 
+def story_with_outliers(n_samples, n_outlying, away, n_features=2):
+    drawn = blobs(n_samples=n_samples, n_features=n_features)
+    drawn.rows[:n_outlying] += away
+    last = drawn.trajectory[-1].mixture
+    means = np.concatenate([drawn.rows[:n_outlying], last.means])
+    variances = np.ones(len(means))
+    mixture = GaussianMixture(variances / len(means), means, variances, "spherical")
+    alone = Story(drawn.trajectory, drawn.rows)
+    with_own = Story(told([mixture]), drawn.rows)
+    return alone, with_own
+
+
+@pytest.mark.parametrize("n_features", [1, 2])
+def test_the_footer_says_what_lies_outside(n_features):
+    """Rows far out, and whether they have components of their own."""
+    for n_outlying, means in [
+        (1, " with mean 0"),
+        (3, " with 3 means"),
+    ]:
+        alone, with_own = story_with_outliers(300, n_outlying, 1e4, n_features)
+        assert footer(alone, 300).endswith(f"300 points, {n_outlying} outside")
+        assert footer(with_own, 300).endswith(f", {n_outlying} outside{means}")
+
+
 def test_the_longest_footer_fits_below_the_plot():
     layout = Layout(640, 480)
-    words = footer(story(n_samples=200_000, n_features=3), n_samples=10_000_000)
+    longest = story(n_samples=200_000, n_features=3)
+    longest.n_outside, longest.components_outside = 400, np.arange(9)
+    words = footer(longest, n_samples=10_000_000)
     canvas = Canvas(layout)
     text = canvas.text(0, 0, words, TICK_SIZE)
     assert canvas.width_of(text) <= layout.plot.width

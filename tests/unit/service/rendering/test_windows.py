@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from service.rendering.geometry.windows import Window, evenly_spaced, window_around
+from service.rendering.geometry.windows import (
+    Window,
+    evenly_spaced,
+    inside,
+    window_around,
+)
 
 NOWHERE = (np.full((1, 2), np.inf), np.full((1, 2), -np.inf))
 
@@ -51,6 +56,47 @@ def test_rings_of_a_component_of_these_points_are_never_cut_off(share):
     shown = window_around(points, rings)
     assert shown.points(rings[0]).min() > 0
     assert shown.points(rings[1]).max() < 1
+
+
+def with_outliers(n_rows, n_outlying, away=100.0):
+    points = np.random.default_rng(0).normal(size=(n_rows, 2))
+    points[:n_outlying] = [away, 0.0]
+    return points
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_outlying"), [(20, 1), (299, 2), (300, 3), (2000, 3), (5000, 5)]
+)
+@pytest.mark.parametrize("away", [100.0, -1e30])
+def test_a_few_rows_far_out_do_not_shrink_the_picture(n_rows, n_outlying, away):
+    points = with_outliers(n_rows, n_outlying, away)
+    shown = inside(window_around(points, NOWHERE).points(points))
+    assert not shown[:n_outlying].any()
+    assert shown[n_outlying:].all()
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_outlying", "away"),
+    [(19, 1, 100.0), (150, 2, 100.0), (2000, 4, 100.0), (2000, 1, 8.0)],
+)
+def test_more_rows_or_nearer_ones_are_shown(n_rows, n_outlying, away):
+    points = with_outliers(n_rows, n_outlying, away)
+    assert inside(window_around(points, NOWHERE).points(points)).all()
+
+
+def test_a_value_that_only_one_row_does_not_have_does_not_fill_the_picture():
+    points = np.zeros((100, 2))
+    points[7] = 1.0
+    assert inside(window_around(points, NOWHERE).points(points)).all()
+
+
+def test_the_ring_of_a_component_of_outlying_rows_leaves_the_window_as_it_is():
+    points = with_outliers(1000, 1)
+    rings = (np.array([[-2.0, -2], [99, -1]]), np.array([[2.0, 2], [101, 1]]))
+    without = (rings[0][:1], rings[1][:1])
+    assert_allclose(
+        window_around(points, rings).widths, window_around(points, without).widths
+    )
 
 
 def test_a_single_point_is_shown_with_its_rings():
