@@ -34,7 +34,7 @@ def axis_labels(view: View, columns: Sequence[str] | None) -> list[str]:
 def footer(story: Story, n_samples: int) -> str:
     """Return how to read the marks, and how the points are drawn."""
     marks = (
-        "crosses: means · filled: 1σ, 2σ · black: sum"
+        "crosses: means · filled: 1σ, 2σ · black: their sum"
         if story.view.n_axes == 1
         else "crosses: means · rings: 1σ, 2σ"
     )

@@ -45,7 +45,7 @@ def test_long_names_leave_room_for_the_axis():
 @pytest.mark.parametrize(
     ("scene", "words"),
     [
-        ({"n_features": 1}, "black: sum · 300 points"),
+        ({"n_features": 1}, "black: their sum · 300 points"),
         ({"n_samples": 1, "n_components": 1}, "rings: 1σ, 2σ · 1 point"),
         ({}, "crosses: means · rings: 1σ, 2σ · 300 points"),
         ({"n_samples": 9000}, "density of 9,000 points"),
@@ -85,9 +85,10 @@ def test_the_footer_says_what_lies_outside(n_features):
         assert footer(with_own, 300).endswith(f", {n_outlying} outside{means}")
 
 
-def test_the_longest_footer_fits_below_the_plot():
+@pytest.mark.parametrize("n_features", [1, 3])
+def test_the_longest_footer_fits_below_the_plot(n_features):
     layout = Layout(640, 480)
-    longest = story(n_samples=200_000, n_features=3)
+    longest = story(n_samples=200_000, n_features=n_features)
     longest.n_outside, longest.components_outside = 400, np.arange(9)
     words = footer(longest, n_samples=10_000_000)
     canvas = Canvas(layout)
