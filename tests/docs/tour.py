@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.docs.readme import README, Step, fill_in, steps
 
 TOUR = "Five minutes with curl"
 PRINTED_URL = "http://127.0.0.1:8000"
+PICTURE = README.parent / "docs" / "images" / "iris.gif"
 _END = "<<<end of step>>>"
 
 
@@ -31,13 +33,14 @@ def answers(tour: list[Step], url: str, folder: Path) -> list[str]:
 
 
 def main() -> None:
-    """Write the answers of a running service into the README."""
+    """Write the answers of a running service into the README, and its picture."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("url", nargs="?", default=PRINTED_URL)
     parser.add_argument("folder", type=Path, help="an empty folder to work in")
     arguments = parser.parse_args()
     tour = steps(TOUR)
     fill_in(TOUR, answers(tour, arguments.url, arguments.folder))
+    shutil.copy(arguments.folder / PICTURE.name, PICTURE)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
 from service.settings import as_markdown
 from tests.docs.readme import README, comparable, steps
-from tests.docs.tour import TOUR, answers
+from tests.docs.tour import PICTURE, TOUR, answers
 
 TEXT = README.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def printed(service, tmp_path_factory):
-    return answers(steps(TOUR), service.url, tmp_path_factory.mktemp("tour"))
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("tour")
+
+
+@pytest.fixture(scope="module")
+def printed(service, folder):
+    return answers(steps(TOUR), service.url, folder)
 
 
 def test_the_tour_has_its_steps():
@@ -31,6 +39,23 @@ def test_the_tour_has_its_steps():
 @pytest.mark.parametrize("number", range(len(steps(TOUR))))
 def test_the_answer_shown_is_the_answer_given(number, printed):
     assert comparable(printed[number]) == comparable(steps(TOUR)[number].answer)
+
+
+def frames(picture):
+    """The frames as they look from far away: fonts differ a little."""
+    with Image.open(picture) as gif:
+        for frame in ImageSequence.Iterator(gif):
+            small = frame.convert("RGB").resize((64, 48), Image.Resampling.BOX)
+            yield np.asarray(small, dtype=float)
+
+
+def test_the_picture_is_the_one_that_the_tour_draws(printed, folder):
+    """After a change of either, run `python -m tests.docs.tour`."""
+    shown = list(frames(PICTURE))
+    drawn = list(frames(folder / PICTURE.name))
+    n_iter = json.loads(steps(TOUR)[2].answer)["progress"]["iteration"]
+    assert len(shown) == len(drawn) == n_iter + 1
+    assert np.abs(np.subtract(shown, drawn)).max(axis=(1, 2, 3)).max() < 40
 
 
 def test_the_table_of_settings_is_the_one_that_the_command_prints():
