@@ -25,7 +25,8 @@ def docs_blueprint(options: ApiOptions) -> Blueprint:
     @docs.get("/openapi.yaml")
     @docs.response(
         200,
-        {"type": "string"},
+        # What it says once it is read, as the schemas of JSON do.
+        {"type": "object"},
         content_type="application/yaml",
         description="OpenAPI 3.1.",
     )
