@@ -68,6 +68,9 @@ class _Vectors:
     def number(self, value: int) -> Any:
         return ir.Constant(ir.IntType(64), value)
 
+    def equal(self, number: Any, value: int) -> Any:
+        return self.builder.icmp_signed("==", number, self.number(value))
+
     def offset(self, *terms: Any) -> Any:
         """Return a sum of indices."""
         total = terms[0]
@@ -153,17 +156,19 @@ def _whitened_squares(
     z: Any,
     constant: Any,
     out: Any,
+    n_features: Any,
     n_groups: Any,
 ) -> Any:
     """out = constant - ½ ‖whitener @ z - offsets‖², lower triangular, 32 rows a group.
 
-    Four features by 32 rows are summed up in 16 registers.
+    Four features by 32 rows are summed up in 16 registers; of the last features there
+    may be fewer.
     """
-    signature = types.void(whitener, offsets, z, constant, out, n_groups)
+    signature = types.void(whitener, offsets, z, constant, out, n_features, n_groups)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         v = _Vectors(context, builder)
-        w_type, b_type, z_type, _, out_type, _ = signature.args
+        w_type, b_type, z_type, _, out_type, *_ = signature.args
         w_array = context.make_array(w_type)(context, builder, arguments[0])
         z_array = context.make_array(z_type)(context, builder, arguments[2])
         w, zs = w_array.data, z_array.data
@@ -175,32 +180,42 @@ def _whitened_squares(
         minus_half = ir.Constant(v.type, [-0.5] * v.width)
         squares, sums = v.variables(4), v.variables(16)
         four = v.number(4)
-        with cgutils.for_range(builder, arguments[5]) as groups:
+        n_blocks = builder.sdiv(arguments[5], four)
+        whole = builder.mul(n_blocks, four)
+        n_left = builder.sub(arguments[5], whole)
+
+        def add_squares(row: Any, i: Any, height: int) -> None:
+            """Add those of `height` features from i on."""
+            for r in range(height):
+                start = v.spread(v.load_number(b, v.offset(i, v.number(r))))
+                for u in range(4):
+                    builder.store(builder.fneg(start), sums[4 * r + u])
+            end = builder.add(i, v.number(height))
+            with cgutils.for_range(builder, end) as features:
+                j = features.index
+                place = v.offset(builder.mul(j, tile), row)
+                loaded = [
+                    v.load(zs, v.offset(place, v.number(8 * u))) for u in range(4)
+                ]
+                for r in range(height):
+                    line = builder.mul(v.offset(i, v.number(r)), padded)
+                    factor = v.spread(v.load_number(w, v.offset(line, j)))
+                    for u in range(4):
+                        v.add_product(sums[4 * r + u], factor, loaded[u])
+            for r in range(height):
+                for u in range(4):
+                    whitened = builder.load(sums[4 * r + u])
+                    v.add_product(squares[u], whitened, whitened)
+
+        with cgutils.for_range(builder, arguments[6]) as groups:
             row = builder.mul(groups.index, v.number(32))
             for place in squares:
                 builder.store(zero, place)
-            n_blocks = builder.sdiv(padded, four)
             with cgutils.for_range(builder, n_blocks) as blocks:
-                i = builder.mul(blocks.index, four)
-                for r in range(4):
-                    start = v.spread(v.load_number(b, v.offset(i, v.number(r))))
-                    for u in range(4):
-                        builder.store(builder.fneg(start), sums[4 * r + u])
-                with cgutils.for_range(builder, builder.add(i, four)) as features:
-                    j = features.index
-                    place = v.offset(builder.mul(j, tile), row)
-                    loaded = [
-                        v.load(zs, v.offset(place, v.number(8 * u))) for u in range(4)
-                    ]
-                    for r in range(4):
-                        line = builder.mul(v.offset(i, v.number(r)), padded)
-                        factor = v.spread(v.load_number(w, v.offset(line, j)))
-                        for u in range(4):
-                            v.add_product(sums[4 * r + u], factor, loaded[u])
-                for r in range(4):
-                    for u in range(4):
-                        whitened = builder.load(sums[4 * r + u])
-                        v.add_product(squares[u], whitened, whitened)
+                add_squares(row, builder.mul(blocks.index, four), 4)
+            for height in (1, 2, 3):
+                with builder.if_then(v.equal(n_left, height)):
+                    add_squares(row, whole, height)
             for u in range(4):
                 value = v.fused(builder.load(squares[u]), minus_half, c)
                 v.store(value, outs, v.offset(row, v.number(8 * u)))
@@ -211,10 +226,17 @@ def _whitened_squares(
 
 @vector_code
 def _add_outer(
-    typing_context: Any, out: Any, v: Any, z: Any, i: Any, j: Any, n_groups: Any
+    typing_context: Any,
+    out: Any,
+    v: Any,
+    z: Any,
+    i: Any,
+    j: Any,
+    height: Any,
+    n_groups: Any,
 ) -> Any:
-    """out[i:i+4, j:j+4] += v[i:i+4] @ z[j:j+4].T over n_groups of 32 rows."""
-    signature = types.void(out, v, z, i, j, n_groups)
+    """out[i:i+height, j:j+4] += v[i:i+height] @ z[j:j+4].T over n_groups of 32 rows."""
+    signature = types.void(out, v, z, i, j, height, n_groups)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vectors = _Vectors(context, builder)
@@ -227,35 +249,43 @@ def _add_outer(
         i, j = arguments[3], arguments[4]
         sums = vectors.variables(16)
         zero = ir.Constant(vectors.type, [0.0] * vectors.width)
-        for place in sums:
-            builder.store(zero, place)
-        n_vectors = builder.mul(arguments[5], vectors.number(4))
-        with cgutils.for_range(builder, n_vectors) as loop:
-            row = builder.mul(loop.index, vectors.number(8))
-            left, right = (
-                [
-                    vectors.load(
-                        pointer,
-                        vectors.offset(
-                            builder.mul(vectors.offset(first, vectors.number(r)), tile),
-                            row,
-                        ),
+        n_vectors = builder.mul(arguments[6], vectors.number(4))
+
+        def add(height: int) -> None:
+            for place in sums:
+                builder.store(zero, place)
+            with cgutils.for_range(builder, n_vectors) as loop:
+                row = builder.mul(loop.index, vectors.number(8))
+                left, right = (
+                    [
+                        vectors.load(
+                            pointer,
+                            vectors.offset(
+                                builder.mul(
+                                    vectors.offset(first, vectors.number(r)), tile
+                                ),
+                                row,
+                            ),
+                        )
+                        for r in range(n)
+                    ]
+                    for pointer, first, n in ((vs, i, height), (zs, j, 4))
+                )
+                for a in range(height):
+                    for b in range(4):
+                        vectors.add_product(sums[4 * a + b], left[a], right[b])
+            for a in range(height):
+                if a % 2 == 0:
+                    total = vectors.sums(
+                        [builder.load(place) for place in sums[4 * a : 4 * a + 8]]
                     )
-                    for r in range(4)
-                ]
-                for pointer, first in ((vs, i), (zs, j))
-            )
-            for a in range(4):
-                for b in range(4):
-                    vectors.add_product(sums[4 * a + b], left[a], right[b])
-        for half in range(2):
-            total = vectors.sums(
-                [builder.load(place) for place in sums[8 * half : 8 * half + 8]]
-            )
-            for a in range(2):
-                feature = vectors.offset(i, vectors.number(2 * half + a))
-                line = builder.mul(feature, padded)
-                vectors.add_four(total, 4 * a, out_array.data, vectors.offset(line, j))
+                line = builder.mul(vectors.offset(i, vectors.number(a)), padded)
+                place = vectors.offset(line, j)
+                vectors.add_four(total, 4 * (a % 2), out_array.data, place)
+
+        for height in (1, 2, 3, 4):
+            with builder.if_then(vectors.equal(arguments[5], height)):
+                add(height)
         return context.get_dummy_value()
 
     return signature, generate
@@ -263,19 +293,19 @@ def _add_outer(
 
 @compiled
 def _add_outers(
-    out: FloatArray, weighted: FloatArray, z: FloatArray, n_groups: int
+    out: FloatArray, weighted: FloatArray, z: FloatArray, n_features: int, n_groups: int
 ) -> None:
     """out += weighted @ z.T, the lower triangle of blocks.
 
     Sixteen weighted features stay in the first-level cache while those of z pass by,
     so that each of these comes from farther away only once for four blocks.
     """
-    padded = len(z)
-    for first in range(0, padded, 16):
-        end = min(first + 16, padded)
+    for first in range(0, n_features, 16):
+        end = min(first + 16, n_features)
         for j in range(0, end, 4):
             for i in range(max(first, j), end, 4):
-                _add_outer(out, weighted, z, i, j, n_groups)
+                height = min(4, n_features - i)
+                _add_outer(out, weighted, z, i, j, height, n_groups)
 
 
 @compiled_exactly
@@ -403,7 +433,7 @@ def _joint_full(
                 y3 = w30 * x0 + w31 * x1 + w32 * x2 + w33 * x3
                 out[t] = c - 0.5 * ((y0 * y0 + y1 * y1) + (y2 * y2 + y3 * y3))
         else:
-            _whitened_squares(w, offsets[k], z, c, out, _groups(n))
+            _whitened_squares(w, offsets[k], z, c, out, n_features, _groups(n))
 
 
 @compiled
@@ -634,7 +664,7 @@ def _add_moments_full(
         second[3, 3] += s33
     else:
         n_groups = _groups(n)
-        for i in range(len(mean)):
+        for i in range(n_features):
             z_i, v_i, m = z[i], weighted[i], mean[i]
             f = 0.0
             for t in range(n):
@@ -645,7 +675,7 @@ def _add_moments_full(
             first[i] += f
         # About the mean on one side only: Σ r (z - m) zᵀ = Σ r (z - m)(z - m)ᵀ + f mᵀ.
         # The last term is taken off at the end; it is small, for f is.
-        _add_outers(second, weighted, z, n_groups)
+        _add_outers(second, weighted, z, n_features, n_groups)
 
 
 @compiled
@@ -832,7 +862,7 @@ def accumulate(
                 second[k, 0, 0] += _dot(r, squares[k], n)
         if kind == POOLED:
             _weigh(centred, n, tile_weights, weighted)
-            _add_outers(second[0], weighted, centred, _groups(n))
+            _add_outers(second[0], weighted, centred, n_features, _groups(n))
     if kind == FULL and n_features > 4:
         _finish_about_means(means, first, second)
     return log_likelihood
