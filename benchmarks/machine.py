@@ -15,7 +15,7 @@ import scipy
 import sklearn
 
 import gmm_engine
-from gmm_engine.sources import n_processors
+from gmm_engine.team import n_processors
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -11,10 +11,11 @@ from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.initialization import initialization_of
 from gmm_engine.progress import Announcer, OnIteration
 from gmm_engine.results import FitResult
-from gmm_engine.sources import ArraySource, n_processors, one_blas_thread, threads
+from gmm_engine.sources import ArraySource, one_blas_thread
 from gmm_engine.starts import Given, as_given
 from gmm_engine.survey import survey
 from gmm_engine.task import FitTask, Plan
+from gmm_engine.team import n_processors, team_of
 from gmm_engine.types import AnyArray, FloatArray
 
 
@@ -116,8 +117,8 @@ def fit(
         n_threads = n_processors()
     else:
         n_threads = validation.as_count(n_threads, "n_threads", most=1024)
-    with threads(n_threads) as executor, one_blas_thread(rows.shape[1]):
-        source = ArraySource(rows, weights, executor=executor)
+    with team_of(n_threads) as team, one_blas_thread(rows.shape[1]):
+        source = ArraySource(rows, weights, team=team)
         seen = survey(
             source,
             isotropic=structure.isotropic,

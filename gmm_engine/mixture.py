@@ -15,7 +15,8 @@ from gmm_engine.errors import InvalidParametersError
 from gmm_engine.frame import Frame, powers_of_two
 from gmm_engine.kernels.density import Density, Parameters, prepare
 from gmm_engine.kernels.dispatch import kernel_for
-from gmm_engine.sources import ArraySource, Block, n_processors, threads
+from gmm_engine.sources import ArraySource, Block
+from gmm_engine.team import n_processors, team_of
 from gmm_engine.types import AnyArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -249,8 +250,8 @@ class GaussianMixture:
         """Call the function for all blocks, on threads where there is enough to do."""
         cost_per_row = self._kernel.cost_per_row
         is_large = len(rows) * cost_per_row > _WORTH_THREADS
-        with threads(n_processors() if is_large else 1) as executor:
-            source = ArraySource(rows, executor=executor)
+        with team_of(n_processors() if is_large else 1) as team:
+            source = ArraySource(rows, team=team)
             for _ in source.map(function, cost_per_row=cost_per_row):
                 pass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gmm_engine.kernels.dispatch import compiled_kernels
-from gmm_engine.sources import n_processors, threads
+from gmm_engine.team import n_processors, team_of
 from gmm_engine.types import FloatArray, IntArray
 
 # Rows of a block: what is drawn does not depend on how many threads draw.
@@ -33,7 +33,8 @@ def sample(
     starts = range(0, n_samples, _BLOCK)
     seeds = np.random.SeedSequence(rng.integers(2**32, size=4).tolist())
 
-    def draw(start: int, seed: np.random.SeedSequence) -> None:
+    def draw(start_and_seed: tuple[int, np.random.SeedSequence]) -> None:
+        start, seed = start_and_seed
         stop = start + _BLOCK
         # The fastest of numpy's bit generators.
         own = np.random.Generator(np.random.SFC64(seed))
@@ -45,7 +46,6 @@ def sample(
             samples[start:stop], labels[start:stop], means, factors
         )
 
-    with threads(min(n_processors(), max(1, len(starts)))) as executor:
-        mapped = map if executor is None else executor.map
-        list(mapped(draw, starts, seeds.spawn(len(starts))))
+    with team_of(min(n_processors(), max(1, len(starts)))) as team:
+        team.map(draw, zip(starts, seeds.spawn(len(starts)), strict=True))
     return samples, labels

@@ -7,9 +7,7 @@ other machines. A function given to `map` sees one block and returns something s
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -19,6 +17,7 @@ from threadpoolctl import (  # type: ignore[import-untyped]  # no stubs
     threadpool_limits,
 )
 
+from gmm_engine.team import ALONE, Team
 from gmm_engine.types import AnyArray, FloatArray
 
 T = TypeVar("T")
@@ -66,8 +65,8 @@ class Source(Protocol):
         *,
         cost_per_row: float = 50.0,
         result_numbers: int = 0,
-    ) -> Iterator[T]:
-        """Yield function(block) for each block, in the order of the rows.
+    ) -> Iterable[T]:
+        """Return function(block) for each block, in the order of the rows.
 
         What `function` costs, in operations for each row and in numbers that it
         returns, decides how large the blocks are; how many threads there are does not,
@@ -85,7 +84,7 @@ class ArraySource:
     rows: AnyArray
     weights: FloatArray | None = None
     block_size: int | None = None
-    executor: Executor | None = None
+    team: Team = ALONE
 
     @property
     def n_samples(self) -> int:
@@ -107,16 +106,14 @@ class ArraySource:
         *,
         cost_per_row: float = 50.0,
         result_numbers: int = 0,
-    ) -> Iterator[T]:
+    ) -> Iterable[T]:
         size = self.block_size or self._block_size(cost_per_row, result_numbers)
         starts = range(0, len(self.rows), size)
 
         def on_block(start: int) -> T:
             return function(self._block(start, start + size))
 
-        if self.executor is None or len(starts) == 1:
-            return map(on_block, starts)
-        return self.executor.map(on_block, starts)
+        return self.team.map(on_block, starts)
 
     def _block_size(self, cost_per_row: float, result_numbers: int) -> int:
         n_samples = len(self.rows)
@@ -145,26 +142,6 @@ class ArraySource:
         rows = np.require(self.rows[start:stop], np.float64, ["C", "A"])
         weights = None if self.weights is None else self.weights[start:stop]
         return Block(start, rows, weights)
-
-
-def n_processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@contextmanager
-def threads(n_threads: int) -> Iterator[Executor | None]:
-    """Run blocks on threads that live only as long as they are needed.
-
-    So nothing of them is left in a process that forks. One thread is the caller's.
-    """
-    if n_threads == 1:
-        yield None
-        return
-    with ThreadPoolExecutor(n_threads) as executor:
-        yield executor
 
 
 @contextmanager

@@ -107,7 +107,7 @@ class FitTask:
             self.tol,
             self.max_iter,
             self.accelerate,
-            self.source.executor,
+            self.source.team,
             reporter.on_iteration,
         )
         try:

@@ -27,6 +27,8 @@ from gmm_engine.kernels.jit import compiled, compiled_exactly, vector_code
 from gmm_engine.types import FloatArray, IntArray
 
 FULL, POOLED, DIAGONAL, TRACE = range(4)
+# Up to so many features all second moments of a component fit the registers.
+FEW = 5
 cgutils: Any = _cgutils  # its functions have no types
 FARTHEST = 1e140
 _LOG2_E = 1.4426950408889634
@@ -86,11 +88,15 @@ class _Vectors:
         self.builder.store(vector, self._place(pointer, offset), align=8)
 
     def _place(self, pointer: Any, offset: Any) -> Any:
-        place = self.builder.gep(pointer, [offset])
+        place = self.at(pointer, offset)
         return self.builder.bitcast(place, self.type.as_pointer())
 
+    def at(self, pointer: Any, offset: Any) -> Any:
+        """Return the pointer to a number."""
+        return self.builder.gep(pointer, [offset])
+
     def load_number(self, pointer: Any, offset: Any) -> Any:
-        return self.builder.load(self.builder.gep(pointer, [offset]))
+        return self.builder.load(self.at(pointer, offset))
 
     def spread(self, number: Any) -> Any:
         """Return a vector of eight times the same number."""
@@ -129,10 +135,23 @@ class _Vectors:
         mask = ir.Constant(ir.VectorType(ir.IntType(32), 4), picked)
         undefined = ir.Constant(self.type, ir.Undefined)
         added = self.builder.shuffle_vector(vector, undefined, mask)
-        place = self.builder.gep(pointer, [offset])
+        place = self.at(pointer, offset)
         place = self.builder.bitcast(place, added.type.as_pointer())
         old = self.builder.load(place, align=8)
         self.builder.store(self.builder.fadd(old, added), place, align=8)
+
+    def add_totals(self, places: list[Any], numbers: list[Any]) -> None:
+        """Add the sum of each vector's numbers to one that is in memory."""
+        zero = ir.Constant(self.type, [0.0] * self.width)
+        for start in range(0, len(places), self.width):
+            some = places[start : start + self.width]
+            vectors = [self.builder.load(place) for place in some]
+            total = self.sums(vectors + [zero] * (self.width - len(vectors)))
+            for u, number in enumerate(numbers[start : start + self.width]):
+                lane = ir.Constant(ir.IntType(32), u)
+                added = self.builder.extract_element(total, lane)
+                old = self.builder.load(number)
+                self.builder.store(self.builder.fadd(old, added), number)
 
     def _paired(self, a: Any, b: Any, step: int) -> Any:
         """Return a and b added to half their length, interleaved by `step`."""
@@ -149,33 +168,119 @@ class _Vectors:
 
 
 @vector_code
-def _whitened_squares(
+def _joint_of_few(
     typing_context: Any,
-    whitener: Any,
-    offsets: Any,
     z: Any,
-    constant: Any,
-    out: Any,
+    means: Any,
+    whiteners: Any,
+    constants: Any,
+    joint: Any,
     n_features: Any,
     n_groups: Any,
 ) -> Any:
-    """out = constant - ½ ‖whitener @ z - offsets‖², lower triangular, 32 rows a group.
+    """joint[k] = constants[k] - ½ ‖whiteners[k] @ (z - means[k])‖², lower triangular.
+
+    Of at most FEW features, 32 rows a group.
+    """
+    signature = types.void(z, means, whiteners, constants, joint, n_features, n_groups)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        v = _Vectors(context, builder)
+        z_type, means_type, w_type, c_type, joint_type, *_ = signature.args
+        z_array = context.make_array(z_type)(context, builder, arguments[0])
+        means_array = context.make_array(means_type)(context, builder, arguments[1])
+        zs, tile = z_array.data, builder.extract_value(z_array.shape, 1)
+        n_components, padded = (
+            builder.extract_value(means_array.shape, axis) for axis in range(2)
+        )
+        ws, cs = v.data(w_type, arguments[2]), v.data(c_type, arguments[3])
+        joints = v.data(joint_type, arguments[4])
+        minus_half = ir.Constant(v.type, [-0.5] * v.width)
+
+        def fill(k: Any, n: int) -> None:
+            """Fill the line of component k, of n features."""
+            line, rows = builder.mul(k, padded), builder.mul(k, tile)
+            block = builder.mul(line, padded)
+            center = [
+                v.spread(v.load_number(means_array.data, v.offset(line, v.number(i))))
+                for i in range(n)
+            ]
+            factors = {
+                (i, j): v.spread(
+                    v.load_number(
+                        ws,
+                        v.offset(block, builder.mul(padded, v.number(i)), v.number(j)),
+                    )
+                )
+                for i in range(n)
+                for j in range(i + 1)
+            }
+            constant = v.spread(v.load_number(cs, k))
+            n_steps = builder.mul(arguments[6], v.number(4))
+            with cgutils.for_range(builder, n_steps) as loop:
+                row = builder.mul(loop.index, v.number(8))
+                x = [
+                    builder.fsub(
+                        v.load(zs, v.offset(builder.mul(tile, v.number(i)), row)),
+                        center[i],
+                    )
+                    for i in range(n)
+                ]
+                squares = None
+                for i in range(n):
+                    y = builder.fmul(factors[i, 0], x[0])
+                    for j in range(1, i + 1):
+                        y = v.fused(factors[i, j], x[j], y)
+                    squares = (
+                        builder.fmul(y, y)
+                        if squares is None
+                        else v.fused(y, y, squares)
+                    )
+                value = v.fused(squares, minus_half, constant)
+                v.store(value, joints, v.offset(rows, row))
+
+        for n in range(1, FEW + 1):
+            with (
+                builder.if_then(v.equal(arguments[5], n)),
+                cgutils.for_range(builder, n_components) as components,
+            ):
+                fill(components.index, n)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@vector_code
+def _joint_of_many(
+    typing_context: Any,
+    z: Any,
+    offsets: Any,
+    whiteners: Any,
+    constants: Any,
+    joint: Any,
+    n_features: Any,
+    n_groups: Any,
+) -> Any:
+    """joint[k] = constants[k] - ½ ‖whiteners[k] @ z - offsets[k]‖², 32 rows a group.
 
     Four features by 32 rows are summed up in 16 registers; of the last features there
     may be fewer.
     """
-    signature = types.void(whitener, offsets, z, constant, out, n_features, n_groups)
+    signature = types.void(
+        z, offsets, whiteners, constants, joint, n_features, n_groups
+    )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         v = _Vectors(context, builder)
-        w_type, b_type, z_type, _, out_type, *_ = signature.args
-        w_array = context.make_array(w_type)(context, builder, arguments[0])
-        z_array = context.make_array(z_type)(context, builder, arguments[2])
-        w, zs = w_array.data, z_array.data
-        padded = builder.extract_value(w_array.shape, 0)
-        tile = builder.extract_value(z_array.shape, 1)
-        b, outs = v.data(b_type, arguments[1]), v.data(out_type, arguments[4])
-        c = v.spread(arguments[3])
+        z_type, b_type, w_type, c_type, joint_type, *_ = signature.args
+        z_array = context.make_array(z_type)(context, builder, arguments[0])
+        b_array = context.make_array(b_type)(context, builder, arguments[1])
+        zs, tile = z_array.data, builder.extract_value(z_array.shape, 1)
+        bs, ws = b_array.data, v.data(w_type, arguments[2])
+        n_components, padded = (
+            builder.extract_value(b_array.shape, axis) for axis in range(2)
+        )
+        cs, joints = v.data(c_type, arguments[3]), v.data(joint_type, arguments[4])
         zero = ir.Constant(v.type, [0.0] * v.width)
         minus_half = ir.Constant(v.type, [-0.5] * v.width)
         squares, sums = v.variables(4), v.variables(16)
@@ -184,10 +289,11 @@ def _whitened_squares(
         whole = builder.mul(n_blocks, four)
         n_left = builder.sub(arguments[5], whole)
 
-        def add_squares(row: Any, i: Any, height: int) -> None:
+        def add_squares(k: Any, row: Any, i: Any, height: int) -> None:
             """Add those of `height` features from i on."""
+            first = v.offset(builder.mul(k, padded), i)
             for r in range(height):
-                start = v.spread(v.load_number(b, v.offset(i, v.number(r))))
+                start = v.spread(v.load_number(bs, v.offset(first, v.number(r))))
                 for u in range(4):
                     builder.store(builder.fneg(start), sums[4 * r + u])
             end = builder.add(i, v.number(height))
@@ -198,8 +304,8 @@ def _whitened_squares(
                     v.load(zs, v.offset(place, v.number(8 * u))) for u in range(4)
                 ]
                 for r in range(height):
-                    line = builder.mul(v.offset(i, v.number(r)), padded)
-                    factor = v.spread(v.load_number(w, v.offset(line, j)))
+                    line = builder.mul(v.offset(first, v.number(r)), padded)
+                    factor = v.spread(v.load_number(ws, v.offset(line, j)))
                     for u in range(4):
                         v.add_product(sums[4 * r + u], factor, loaded[u])
             for r in range(height):
@@ -207,18 +313,26 @@ def _whitened_squares(
                     whitened = builder.load(sums[4 * r + u])
                     v.add_product(squares[u], whitened, whitened)
 
-        with cgutils.for_range(builder, arguments[6]) as groups:
-            row = builder.mul(groups.index, v.number(32))
+        def fill(k: Any, row: Any) -> None:
+            """Fill 32 rows of component k."""
             for place in squares:
                 builder.store(zero, place)
             with cgutils.for_range(builder, n_blocks) as blocks:
-                add_squares(row, builder.mul(blocks.index, four), 4)
+                add_squares(k, row, builder.mul(blocks.index, four), 4)
             for height in (1, 2, 3):
                 with builder.if_then(v.equal(n_left, height)):
-                    add_squares(row, whole, height)
+                    add_squares(k, row, whole, height)
+            constant = v.spread(v.load_number(cs, k))
+            place = v.offset(builder.mul(k, tile), row)
             for u in range(4):
-                value = v.fused(builder.load(squares[u]), minus_half, c)
-                v.store(value, outs, v.offset(row, v.number(8 * u)))
+                value = v.fused(builder.load(squares[u]), minus_half, constant)
+                v.store(value, joints, v.offset(place, v.number(8 * u)))
+
+        with (
+            cgutils.for_range(builder, n_components) as components,
+            cgutils.for_range(builder, arguments[6]) as groups,
+        ):
+            fill(components.index, builder.mul(groups.index, v.number(32)))
         return context.get_dummy_value()
 
     return signature, generate
@@ -291,6 +405,102 @@ def _add_outer(
     return signature, generate
 
 
+@vector_code
+def _add_moments_of_few(
+    typing_context: Any,
+    z: Any,
+    joint: Any,
+    means: Any,
+    counts: Any,
+    first: Any,
+    second: Any,
+    n_features: Any,
+    n_groups: Any,
+) -> Any:
+    """Add Σ r, Σ r x and the lower triangle of Σ r x xᵀ, x = z - mean, r = joint[k].
+
+    Of at most FEW features: the sums of a component stay in registers. Beyond the last
+    row r has to be zero, up to 32 a group.
+    """
+    signature = types.void(z, joint, means, counts, first, second, n_features, n_groups)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        v = _Vectors(context, builder)
+        z_type, joint_type, means_type, *sums_types, _, _ = signature.args
+        z_array = context.make_array(z_type)(context, builder, arguments[0])
+        means_array = context.make_array(means_type)(context, builder, arguments[2])
+        zs, tile = z_array.data, builder.extract_value(z_array.shape, 1)
+        centers, joints = means_array.data, v.data(joint_type, arguments[1])
+        n_components, padded = (
+            builder.extract_value(means_array.shape, axis) for axis in range(2)
+        )
+        counted, firsts, seconds = (
+            v.data(kind, array)
+            for kind, array in zip(sums_types, arguments[3:6], strict=True)
+        )
+        zero = ir.Constant(v.type, [0.0] * v.width)
+
+        def add(k: Any, n: int) -> None:
+            """Add the sums of component k, of n features."""
+            pairs = [(i, j) for i in range(n) for j in range(i + 1)]
+            # A sum has to wait for itself: of few sums several are kept.
+            n_sets = {1: 4, 2: 2}.get(n, 1)
+            n_sums = 1 + n + len(pairs)
+            sets = [v.variables(n_sums) for _ in range(n_sets)]
+            for places in sets:
+                for place in places:
+                    builder.store(zero, place)
+            line = builder.mul(k, padded)
+            center = [
+                v.spread(v.load_number(centers, v.offset(line, v.number(i))))
+                for i in range(n)
+            ]
+            rows = builder.mul(k, tile)
+            n_steps = builder.mul(arguments[7], v.number(4 // n_sets))
+            with cgutils.for_range(builder, n_steps) as loop:
+                for u, places in enumerate(sets):
+                    row = builder.mul(loop.index, v.number(8 * n_sets))
+                    row = v.offset(row, v.number(8 * u))
+                    share = v.load(joints, v.offset(rows, row))
+                    loaded = [
+                        v.load(zs, v.offset(builder.mul(tile, v.number(i)), row))
+                        for i in range(n)
+                    ]
+                    x = [
+                        builder.fsub(one, c)
+                        for one, c in zip(loaded, center, strict=True)
+                    ]
+                    weighted = [builder.fmul(share, one) for one in x]
+                    for place, term in zip(places, [share, *weighted], strict=False):
+                        builder.store(builder.fadd(builder.load(place), term), place)
+                    for place, (i, j) in zip(places[1 + n :], pairs, strict=True):
+                        v.add_product(place, weighted[i], x[j])
+            block = builder.mul(line, padded)
+            numbers = [
+                v.at(counted, k),
+                *(v.at(firsts, v.offset(line, v.number(i))) for i in range(n)),
+                *(
+                    v.at(
+                        seconds,
+                        v.offset(block, builder.mul(padded, v.number(i)), v.number(j)),
+                    )
+                    for i, j in pairs
+                ),
+            ]
+            for places in sets:
+                v.add_totals(places, numbers)
+
+        for n in range(1, FEW + 1):
+            with (
+                builder.if_then(v.equal(arguments[6], n)),
+                cgutils.for_range(builder, n_components) as components,
+            ):
+                add(components.index, n)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
 @compiled
 def _add_outers(
     out: FloatArray, weighted: FloatArray, z: FloatArray, n_features: int, n_groups: int
@@ -334,6 +544,53 @@ def _exp(x: float) -> float:
     p = p * r + 1.0
     p = p * r + 1.0
     return float(_times_power_of_two(p, rounded))
+
+
+@vector_code
+def _split_exponent(typing_context: Any, number: Any) -> Any:
+    """k and m in [1, 2) with number = m · 2^k, of a positive number."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        bits = ir.IntType(64)
+        whole = builder.bitcast(arguments[0], bits)
+        biased = builder.lshr(whole, ir.Constant(bits, 52))
+        exponent = builder.sub(biased, ir.Constant(bits, 1023))
+        rest = builder.and_(whole, ir.Constant(bits, (1 << 52) - 1))
+        mantissa = builder.or_(rest, ir.Constant(bits, 1023 << 52))
+        parts = (
+            builder.sitofp(exponent, ir.DoubleType()),
+            builder.bitcast(mantissa, ir.DoubleType()),
+        )
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    pair = types.UniTuple(types.float64, 2)  # type: ignore[no-untyped-call]
+    return pair(types.float64), generate
+
+
+@compiled_exactly
+def _log(x: float) -> float:
+    """Return ln x for normal x > 0, to 2 units in the last place; vectorized.
+
+    x = m · 2^k, and with s = (m - 1) / (m + 1) the series 2 (s + s³/3 + s⁵/5 + …), the
+    polynomial after s interpolated at Chebyshev's nodes.
+    """
+    k, m = _split_exponent(x)
+    is_large = m > 1.4142135623730951
+    m = 0.5 * m if is_large else m
+    k = k + 1.0 if is_large else k
+    f = m - 1.0
+    s = f / (2.0 + f)
+    q = s * s
+    p = 0.14616449685043406
+    p = p * q + 0.15331721600556042
+    p = p * q + 0.18182889125261723
+    p = p * q + 0.2222221113479508
+    p = p * q + 0.28571428625975487
+    p = p * q + 0.39999999999899505
+    p = p * q + 0.666666666666667
+    # Not 2 s + …, which would round s: f comes as it is.
+    half = 0.5 * f * f
+    return float(k * _LN2_HIGH - ((half - (s * (half + p * q) + k * _LN2_LOW)) - f))
 
 
 @compiled
@@ -396,44 +653,13 @@ def _joint_full(
     joint: FloatArray,
 ) -> None:
     """Log joint densities with a lower triangular whitener for each component."""
-    for k in range(len(means)):
-        mean, w, out, c = means[k], whiteners[k], joint[k], log_constants[k]
-        if n_features == 1:
-            z0, m0, w00 = z[0], mean[0], w[0, 0]
-            for t in range(n):
-                y0 = (z0[t] - m0) * w00
-                out[t] = c - 0.5 * (y0 * y0)
-        elif n_features == 2:
-            z0, z1, m0, m1 = z[0], z[1], mean[0], mean[1]
-            w00, w10, w11 = w[0, 0], w[1, 0], w[1, 1]
-            for t in range(n):
-                x0, x1 = z0[t] - m0, z1[t] - m1
-                y0, y1 = w00 * x0, w10 * x0 + w11 * x1
-                out[t] = c - 0.5 * (y0 * y0 + y1 * y1)
-        elif n_features == 3:
-            z0, z1, z2 = z[0], z[1], z[2]
-            m0, m1, m2 = mean[0], mean[1], mean[2]
-            w00, w10, w11 = w[0, 0], w[1, 0], w[1, 1]
-            w20, w21, w22 = w[2, 0], w[2, 1], w[2, 2]
-            for t in range(n):
-                x0, x1, x2 = z0[t] - m0, z1[t] - m1, z2[t] - m2
-                y0, y1 = w00 * x0, w10 * x0 + w11 * x1
-                y2 = w20 * x0 + w21 * x1 + w22 * x2
-                out[t] = c - 0.5 * (y0 * y0 + y1 * y1 + y2 * y2)
-        elif n_features == 4:
-            z0, z1, z2, z3 = z[0], z[1], z[2], z[3]
-            m0, m1, m2, m3 = mean[0], mean[1], mean[2], mean[3]
-            w00, w10, w11 = w[0, 0], w[1, 0], w[1, 1]
-            w20, w21, w22 = w[2, 0], w[2, 1], w[2, 2]
-            w30, w31, w32, w33 = w[3, 0], w[3, 1], w[3, 2], w[3, 3]
-            for t in range(n):
-                x0, x1, x2, x3 = z0[t] - m0, z1[t] - m1, z2[t] - m2, z3[t] - m3
-                y0, y1 = w00 * x0, w10 * x0 + w11 * x1
-                y2 = w20 * x0 + w21 * x1 + w22 * x2
-                y3 = w30 * x0 + w31 * x1 + w32 * x2 + w33 * x3
-                out[t] = c - 0.5 * ((y0 * y0 + y1 * y1) + (y2 * y2 + y3 * y3))
-        else:
-            _whitened_squares(w, offsets[k], z, c, out, n_features, _groups(n))
+    n_groups = _groups(n)
+    if n_features <= FEW:
+        _joint_of_few(z, means, whiteners, log_constants, joint, n_features, n_groups)
+    else:
+        _joint_of_many(
+            z, offsets, whiteners, log_constants, joint, n_features, n_groups
+        )
 
 
 @compiled
@@ -543,7 +769,7 @@ def _normalize(
     else:
         for t in range(n):
             w = tile_weights[t]
-            log_likelihood += w * (largest[t] + math.log(total[t]))
+            log_likelihood += w * (largest[t] + _log(total[t]))
             total[t] = w / total[t]
     for k in range(len(joint)):
         row = joint[k]
@@ -573,109 +799,20 @@ def _add_moments_full(
 ) -> None:
     """Add the moments of one component; second gets its lower triangle of blocks.
 
-    From five features on, second is about the mean on its left side only.
+    About the mean on one side only: Σ r (z - m) zᵀ = Σ r (z - m)(z - m)ᵀ + f mᵀ. The
+    last term is taken off at the end; it is small, for f is.
     """
-    if n_features == 1:
-        z0, m0 = z[0], mean[0]
-        f0 = s00 = 0.0
+    n_groups = _groups(n)
+    for i in range(n_features):
+        z_i, v_i, m = z[i], weighted[i], mean[i]
+        f = 0.0
         for t in range(n):
-            x0 = z0[t] - m0
-            v0 = r[t] * x0
-            f0 += v0
-            s00 += v0 * x0
-        first[0] += f0
-        second[0, 0] += s00
-    elif n_features == 2:
-        z0, z1, m0, m1 = z[0], z[1], mean[0], mean[1]
-        f0 = f1 = s00 = s10 = s11 = 0.0
-        for t in range(n):
-            x0, x1 = z0[t] - m0, z1[t] - m1
-            v0, v1 = r[t] * x0, r[t] * x1
-            f0 += v0
-            f1 += v1
-            s00 += v0 * x0
-            s10 += v1 * x0
-            s11 += v1 * x1
-        first[0] += f0
-        first[1] += f1
-        second[0, 0] += s00
-        second[1, 0] += s10
-        second[1, 1] += s11
-    elif n_features == 3:
-        z0, z1, z2 = z[0], z[1], z[2]
-        m0, m1, m2 = mean[0], mean[1], mean[2]
-        f0 = f1 = f2 = s00 = s10 = s11 = s20 = s21 = s22 = 0.0
-        for t in range(n):
-            x0, x1, x2 = z0[t] - m0, z1[t] - m1, z2[t] - m2
-            v0, v1, v2 = r[t] * x0, r[t] * x1, r[t] * x2
-            f0 += v0
-            f1 += v1
-            f2 += v2
-            s00 += v0 * x0
-            s10 += v1 * x0
-            s11 += v1 * x1
-            s20 += v2 * x0
-            s21 += v2 * x1
-            s22 += v2 * x2
-        first[0] += f0
-        first[1] += f1
-        first[2] += f2
-        second[0, 0] += s00
-        second[1, 0] += s10
-        second[1, 1] += s11
-        second[2, 0] += s20
-        second[2, 1] += s21
-        second[2, 2] += s22
-    elif n_features == 4:
-        z0, z1, z2, z3 = z[0], z[1], z[2], z[3]
-        m0, m1, m2, m3 = mean[0], mean[1], mean[2], mean[3]
-        f0 = f1 = f2 = f3 = s00 = s10 = s11 = s20 = s21 = s22 = 0.0
-        s30 = s31 = s32 = s33 = 0.0
-        for t in range(n):
-            x0, x1, x2, x3 = z0[t] - m0, z1[t] - m1, z2[t] - m2, z3[t] - m3
-            v0, v1, v2, v3 = r[t] * x0, r[t] * x1, r[t] * x2, r[t] * x3
-            f0 += v0
-            f1 += v1
-            f2 += v2
-            f3 += v3
-            s00 += v0 * x0
-            s10 += v1 * x0
-            s11 += v1 * x1
-            s20 += v2 * x0
-            s21 += v2 * x1
-            s22 += v2 * x2
-            s30 += v3 * x0
-            s31 += v3 * x1
-            s32 += v3 * x2
-            s33 += v3 * x3
-        first[0] += f0
-        first[1] += f1
-        first[2] += f2
-        first[3] += f3
-        second[0, 0] += s00
-        second[1, 0] += s10
-        second[1, 1] += s11
-        second[2, 0] += s20
-        second[2, 1] += s21
-        second[2, 2] += s22
-        second[3, 0] += s30
-        second[3, 1] += s31
-        second[3, 2] += s32
-        second[3, 3] += s33
-    else:
-        n_groups = _groups(n)
-        for i in range(n_features):
-            z_i, v_i, m = z[i], weighted[i], mean[i]
-            f = 0.0
-            for t in range(n):
-                v = r[t] * (z_i[t] - m)
-                v_i[t] = v
-                f += v
-            v_i[n : 32 * n_groups] = 0.0
-            first[i] += f
-        # About the mean on one side only: Σ r (z - m) zᵀ = Σ r (z - m)(z - m)ᵀ + f mᵀ.
-        # The last term is taken off at the end; it is small, for f is.
-        _add_outers(second, weighted, z, n_features, n_groups)
+            v = r[t] * (z_i[t] - m)
+            v_i[t] = v
+            f += v
+        v_i[n : 32 * n_groups] = 0.0
+        first[i] += f
+    _add_outers(second, weighted, z, n_features, n_groups)
 
 
 @compiled
@@ -826,6 +963,7 @@ def accumulate(
     largest, total = np.empty(tile), np.empty(tile)
     factors = _factors(kind, n_components, whiteners)
     offsets = _offsets(kind, means, whiteners)
+    is_few = kind == FULL and n_features <= FEW
     log_likelihood = 0.0
     for start in range(0, n_rows, tile):
         n = min(tile, n_rows - start)
@@ -846,6 +984,12 @@ def accumulate(
             joint,
         )
         log_likelihood += _normalize(joint, n, tile_weights, largest, total)
+        if is_few:
+            joint[:, n : 32 * _groups(n)] = 0.0
+            _add_moments_of_few(
+                z, joint, means, counts, first, second, n_features, _groups(n)
+            )
+            continue
         for k in range(n_components):
             mean, r = means[k], joint[k]
             counts[k] += _sum(r, n)
@@ -863,7 +1007,7 @@ def accumulate(
         if kind == POOLED:
             _weigh(centred, n, tile_weights, weighted)
             _add_outers(second[0], weighted, centred, n_features, _groups(n))
-    if kind == FULL and n_features > 4:
+    if kind == FULL and not is_few:
         _finish_about_means(means, first, second)
     return log_likelihood
 
@@ -959,7 +1103,7 @@ def evaluate(
             _exponentiate(joint, n, largest, total)
         if len(densities) > 0:
             for t in range(n):
-                densities[start + t] = largest[t] + math.log(total[t])
+                densities[start + t] = largest[t] + _log(total[t])
         if len(probabilities) > 0:
             for t in range(n):
                 inverse = 1.0 / total[t]
@@ -1362,6 +1506,72 @@ def label_moments(
             v, row = w * centred[i], second[k, i]
             for j in range(n_features):
                 row[j] += v * centred[j]
+
+
+@compiled
+def rows_of(
+    points: FloatArray,
+    weights: FloatArray,
+    responsibilities: FloatArray,
+    log_densities: FloatArray,
+    k: int,
+    least: float,
+    own_points: FloatArray,
+    own_weights: FloatArray,
+) -> tuple[int, float]:
+    """Fill the rows of which component k has more than a `least` part.
+
+    Returns how many they are, and Σ v ln(part · density) with v their weights times
+    the component's part, which fill `own_weights`.
+    """
+    n, total = 0, 0.0
+    for t in range(len(points)):
+        part = responsibilities[t, k]
+        v = weights[t] * part
+        if part > least and v > 0.0:
+            for i in range(points.shape[1]):
+                own_points[n, i] = points[t, i]
+            own_weights[n] = v
+            total += v * (_log(part) + log_densities[t])
+            n += 1
+    return n, total
+
+
+@compiled
+def axis_moments(
+    points: FloatArray,
+    weights: FloatArray,
+    mean: FloatArray,
+    axes: FloatArray,
+    most: float,
+    seconds: FloatArray,
+    fourths: FloatArray,
+) -> None:
+    """Fill Σ w s² and Σ w s⁴ of s = (x - mean) @ axes, (D,), with no s² above most."""
+    n_rows, n_features = points.shape
+    tile = 64
+    z, scores = np.empty((n_features, tile)), np.empty(tile)
+    seconds[:] = 0.0
+    fourths[:] = 0.0
+    for start in range(0, n_rows, tile):
+        n = min(tile, n_rows - start)
+        for t in range(n):
+            for i in range(n_features):
+                z[i, t] = points[start + t, i] - mean[i]
+        for a in range(n_features):
+            scores[:] = 0.0
+            for i in range(n_features):
+                z_i, share = z[i], axes[i, a]
+                for t in range(n):
+                    scores[t] += share * z_i[t]
+            second, fourth = 0.0, 0.0
+            for t in range(n):
+                square = min(scores[t] * scores[t], most)
+                weighted = weights[start + t] * square
+                second += weighted
+                fourth += weighted * square
+            seconds[a] += second
+            fourths[a] += fourth
 
 
 @compiled_exactly

@@ -134,6 +134,47 @@ def short_run(
     return ShortRun(parameters, log_likelihoods[:n_done])
 
 
+def rows_of(
+    points: FloatArray,
+    weights: FloatArray,
+    responsibilities: FloatArray,
+    log_densities: FloatArray,
+    component: int,
+    least: float,
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return the rows of which a component has more than a `least` part.
+
+    Also their weights times that part, v, and Σ v ln(part · density).
+    """
+    own_points, own_weights = np.empty(points.shape), np.empty(len(points))
+    n_rows, log_likelihood = compiled.rows_of(
+        _read_only(points),
+        _read_only(weights),
+        responsibilities,
+        log_densities,
+        component,
+        least,
+        own_points,
+        own_weights,
+    )
+    return own_points[:n_rows], own_weights[:n_rows], log_likelihood
+
+
+def axis_moments(
+    points: FloatArray,
+    weights: FloatArray,
+    mean: FloatArray,
+    axes: FloatArray,
+    most: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Return Σ w s² and Σ w s⁴, (D,), of s = (x - mean) @ axes; s² at most `most`."""
+    seconds, fourths = np.empty(len(mean)), np.empty(len(mean))
+    compiled.axis_moments(
+        _read_only(points), _read_only(weights), mean, axes, most, seconds, fourths
+    )
+    return seconds, fourths
+
+
 def ranges(rows: FloatArray) -> tuple[FloatArray, FloatArray, bool]:
     """Return the minima and maxima (D,) of rows, and whether all are finite."""
     minima, maxima = np.empty(rows.shape[1]), np.empty(rows.shape[1])
@@ -338,12 +379,12 @@ class Kernel:
 def _tile_for(n_features: int) -> int:
     """Return how many rows keep a tile in the cache that suits it, as measured.
 
-    Few features: as long as possible, against the cost of starting loops. Else so many
-    that sixteen features fit the first-level cache; and an odd multiple of 32 rows,
-    since the features of a group of rows would share a fraction of that cache's places
-    if they lay a power of two apart.
+    Few features: longer, against the cost of starting loops. Else so many that sixteen
+    features fit the first-level cache; and an odd multiple of 32 rows, since the
+    features of a group of rows would share a fraction of that cache's places if they
+    lay a power of two apart.
     """
-    return 1024 if n_features <= 4 else 288
+    return 544 if n_features <= compiled.FEW else 288
 
 
 def _read_only(array: FloatArray) -> FloatArray:

@@ -77,11 +77,6 @@ class Posterior:
         kernel.posterior(points, log_densities, responsibilities)
         return cls(parameters, floor, points, weights, responsibilities, log_densities)
 
-    def log_likelihood_of(self, parts: FloatArray, rows: IntArray) -> float:
-        """Return Σ w ln S over some rows, of components that have `parts` of them."""
-        terms = np.log(np.maximum(parts, 1e-300)) + self.log_densities[rows]
-        return float((self.weights[rows] * parts) @ terms)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
@@ -110,14 +105,17 @@ class Cut:
 def cut_of(posterior: Posterior, k: int) -> Cut | None:
     """Return what splitting component k needs, None where it has too few rows."""
     mixture = posterior.parameters
-    parts = posterior.responsibilities[:, k]
-    rows = np.flatnonzero(parts > _LEAST_PART)
-    weights = posterior.weights[rows] * parts[rows]
+    points, weights, before = compiled_kernels().rows_of(
+        posterior.points,
+        posterior.weights,
+        posterior.responsibilities,
+        posterior.log_densities,
+        k,
+        _LEAST_PART,
+    )
     # Each half has to hold enough rows for a covariance of its own.
-    if (weights > 0).sum() < 2 * (mixture.n_features + 2):
+    if len(points) < 2 * (mixture.n_features + 2):
         return None
-    points = posterior.points[rows]
-    before = posterior.log_likelihood_of(parts[rows], rows)
     starts = _halves(mixture, k, points, weights)
     return Cut(posterior, k, points, weights, before, starts)
 
@@ -162,14 +160,12 @@ def _halves(
     matrix = mixture.structure.expand(one.covariances, 1, mixture.n_features)[0]
     eigenvalues, axes = np.linalg.eigh(matrix)
     lengths = np.sqrt(np.maximum(eigenvalues, 0.0))
-    scores = (points - one.means[0]) @ axes / np.maximum(lengths, 1e-300)
-    squares = np.minimum(scores * scores, _FAR)
-    spreads = weights @ squares
-    kurtosis = np.full(len(lengths), _NORMAL)
-    wide = spreads > 1e-100
-    kurtosis[wide] = (
-        weights.sum() * (weights @ (squares * squares))[wide] / spreads[wide] ** 2
+    squares, fourths = compiled_kernels().axis_moments(
+        points, weights, one.means[0], axes / np.maximum(lengths, 1e-300), _FAR
     )
+    kurtosis = np.full(len(lengths), _NORMAL)
+    wide = squares > 1e-100
+    kurtosis[wide] = weights.sum() * fourths[wide] / squares[wide] ** 2
     starts = []
     chosen = [len(lengths) - 1]
     if kurtosis.min() < _TWO_HEAPS and kurtosis.argmin() != chosen[0]:

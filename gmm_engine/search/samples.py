@@ -101,7 +101,7 @@ def draw_samples(
         chosen = chosen[spread_indices(len(chosen), size, rng)]
         weights = None if source.weights is None else source.weights[chosen]
         rows = source.rows if size == n_samples else source.take(chosen)
-        part = ArraySource(rows, weights, executor=source.executor)
+        part = ArraySource(rows, weights, team=source.team)
         samples.append(Sample(part, frame, False))
     return samples[::-1]
 

@@ -6,10 +6,8 @@ four times as many, and so on, so that EM on all rows begins where little is lef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
@@ -24,11 +22,10 @@ from gmm_engine.search.candidates import (
     Standing,
 )
 from gmm_engine.search.changes import Posterior
-from gmm_engine.search.moves import WORTH_THREADS, split_and_merge
+from gmm_engine.search.moves import split_and_merge
 from gmm_engine.search.samples import Sample, metric_of
+from gmm_engine.team import Team
 
-S = TypeVar("S")
-T = TypeVar("T")
 N_STARTS, N_STARTS_COSTLY = 8, 3
 # A stage of more operations than this, some tenths of a second, is made shorter.
 _COSTLY = 2e10
@@ -52,7 +49,7 @@ class Search:
     tol: float
     max_iter: int
     accelerate: bool
-    executor: Executor | None
+    team: Team
     report: Callable[[EmRun, Standing | None], None]
     """Called after each iteration on a larger sample; may raise to stop the search."""
 
@@ -149,11 +146,9 @@ class Search:
                 self.problem.structure,
                 self.problem.floor,
             )
-            return Candidate(start, start, -np.inf)
+            return self._compiled(sample, Candidate(start, start, -np.inf), _SHORT // 2)
 
-        is_quick = sample.points.size * self.n_components < WORTH_THREADS
-        starts = [fresh(s) for s in seeds] if is_quick else self._mapped(fresh, seeds)
-        return self._all_compiled(sample, starts, _SHORT // 2)
+        return self.team.map(fresh, seeds)
 
     def _compiled(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
         """Return where compiled EM leads, or the candidate with its end given up."""
@@ -176,14 +171,9 @@ class Search:
     def _all_compiled(
         self, sample: Sample, candidates: Sequence[Candidate], n_iter: int
     ) -> list[Candidate]:
-        return self._mapped(
+        return self.team.map(
             lambda each: self._compiled(sample, each, n_iter), candidates
         )
-
-    def _mapped(self, function: Callable[[S], T], items: Iterable[S]) -> list[T]:
-        if self.executor is None:
-            return [function(item) for item in items]
-        return list(self.executor.map(function, items))
 
     def _moved(
         self, sample: Sample, best: Candidate, rng: np.random.Generator
@@ -197,7 +187,7 @@ class Search:
             )
             # Of the rows that are looked at, not of all in the sample.
             least_gain = SAME_OPTIMUM * float(posterior.weights.sum())
-            moved = split_and_merge(posterior, self._mapped, least_gain)
+            moved = split_and_merge(posterior, self.team.map, least_gain)
             if moved is None:
                 return best
             fresh = Candidate(moved, moved, -np.inf)

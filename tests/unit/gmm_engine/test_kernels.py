@@ -16,13 +16,14 @@ from gmm_engine.em import Problem, e_step
 from gmm_engine.kernels import compiled, fast, jit, reference
 from gmm_engine.kernels.density import Density, Parameters, prepare
 from gmm_engine.mixture import enter_frame
-from gmm_engine.sources import ArraySource, threads
+from gmm_engine.sources import ArraySource
 from gmm_engine.statistics import SufficientStatistics
+from gmm_engine.team import team_of
 from tests.strategies import random_mixture
 
 STRUCTURES = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 # One for each special case, a remainder of each kind, and more than one tile.
-FEATURES = pytest.mark.parametrize("n_features", [1, 2, 3, 4, 5, 8, 11, 30])
+FEATURES = pytest.mark.parametrize("n_features", [1, 2, 3, 4, 5, 6, 7, 9, 12, 33])
 
 
 def density_of(mixture: GaussianMixture) -> Density:
@@ -93,13 +94,13 @@ def test_sums_do_not_depend_on_blocks_or_threads(covariance_type):
         return e_step(problem, parameters)
 
     expected = statistics(ArraySource(X, block_size=len(X)))
-    with threads(3) as executor:
+    with team_of(3) as team:
         for source in (
             ArraySource(X),
             ArraySource(X, block_size=1_001),
-            ArraySource(X, block_size=37, executor=executor),
-            ArraySource(X, executor=executor),
-            ArraySource(np.asfortranarray(X), executor=executor),
+            ArraySource(X, block_size=37, team=team),
+            ArraySource(X, team=team),
+            ArraySource(np.asfortranarray(X), team=team),
         ):
             assert_statistics_agree(statistics(source), expected, rtol=1e-11)
 
@@ -137,6 +138,23 @@ def test_rows_of_no_weight_at_all_leave_no_subnormal_numbers():
     kernel = fast.Kernel(density_of(mixture))
     sums = kernel.accumulate(np.zeros((10, 5)), None)
     assert 1e-290 < np.abs(sums.second[1]).max() < 1e-200
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        1 + np.logspace(-16, 0, 1_000),
+        1 - np.logspace(-16, -1, 1_000),
+        np.logspace(-307, 308, 10_000),
+        2.0 ** np.arange(-1_022, 1_024),
+    ],
+    ids=["above one", "below one", "all sizes", "powers of two"],
+)
+def test_vectorized_logarithms_are_those_of_long_doubles(x):
+    logarithms = np.array([compiled._log(number) for number in x])
+    expected = np.log(x.astype(np.longdouble))
+    errors = np.abs(logarithms - expected)
+    assert (errors <= 2 * np.spacing(np.abs(expected).astype(np.float64))).all()
 
 
 def test_parameters_know_their_sizes():
