@@ -72,7 +72,7 @@ def test_an_exception_on_another_thread_reaches_the_caller():
 
     with team_of(2) as team, pytest.raises(ValueError, match="of a helper"):
         team.map(fail, range(1_000))
-    assert len(begun) == 2
+    assert len(begun) <= 2
 
 
 def test_nobody_is_left_behind():
