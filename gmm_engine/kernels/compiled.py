@@ -36,21 +36,8 @@ _LN2_HIGH = 0.693147180369123816490
 _LN2_LOW = 1.90821492927058770002e-10
 # Adding it to a small number leaves that number, rounded, in the last bits.
 _ROUNDER = 6755399441055744.0
-
-
-@vector_code
-def _times_power_of_two(typing_context: Any, number: Any, rounded: Any) -> Any:
-    """number · 2^k, where the last bits of `rounded` hold k."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        bits = ir.IntType(64)
-        exponent = builder.shl(
-            builder.bitcast(arguments[1], bits), ir.Constant(bits, 52)
-        )
-        raised = builder.add(builder.bitcast(arguments[0], bits), exponent)
-        return builder.bitcast(raised, ir.DoubleType())
-
-    return types.float64(types.float64, types.float64), generate
+# 1 / n! from n = 12 down to 0.
+_EXP_SERIES = [1.0 / math.factorial(n) for n in range(12, -1, -1)]
 
 
 class _Vectors:
@@ -120,6 +107,36 @@ class _Vectors:
         product = self.builder.fmul(a, b, flags=["contract"])
         return self.builder.fadd(product, c, flags=["contract"])
 
+    def constant(self, value: float) -> Any:
+        return ir.Constant(self.type, [value] * self.width)
+
+    def larger(self, a: Any, b: Any) -> Any:
+        """Return the larger of a and b; b where a is not a number."""
+        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+
+    def exp(self, x: Any) -> Any:
+        """Return e^x for x <= 0, to 2 units in the last place; 3e-261 below -600.
+
+        x = k ln 2 + r, and a polynomial in r. The bound keeps products with the result
+        from becoming subnormal, which would make them a hundred times slower.
+        """
+        builder = self.builder
+        x = self.larger(x, self.constant(-600.0))
+        rounder = self.constant(_ROUNDER)
+        rounded = self.fused(x, self.constant(_LOG2_E), rounder)
+        minus_k = builder.fsub(rounder, rounded)
+        r = self.fused(minus_k, self.constant(_LN2_HIGH), x)
+        r = self.fused(minus_k, self.constant(_LN2_LOW), r)
+        power = self.constant(_EXP_SERIES[0])
+        for coefficient in _EXP_SERIES[1:]:
+            power = self.fused(power, r, self.constant(coefficient))
+        # The last bits of `rounded` hold k, which belongs into the exponent.
+        bits = ir.VectorType(ir.IntType(64), self.width)
+        fifty_two = ir.Constant(bits, [52] * self.width)
+        exponent = builder.shl(builder.bitcast(rounded, bits), fifty_two)
+        raised = builder.add(builder.bitcast(power, bits), exponent)
+        return builder.bitcast(raised, self.type)
+
     def sums(self, vectors: list[Any]) -> Any:
         """Return the vector of the sums of eight vectors, by pairs."""
         while len(vectors) > 1:
@@ -142,7 +159,7 @@ class _Vectors:
 
     def add_totals(self, places: list[Any], numbers: list[Any]) -> None:
         """Add the sum of each vector's numbers to one that is in memory."""
-        zero = ir.Constant(self.type, [0.0] * self.width)
+        zero = self.constant(0.0)
         for start in range(0, len(places), self.width):
             some = places[start : start + self.width]
             vectors = [self.builder.load(place) for place in some]
@@ -195,7 +212,7 @@ def _joint_of_few(
         )
         ws, cs = v.data(w_type, arguments[2]), v.data(c_type, arguments[3])
         joints = v.data(joint_type, arguments[4])
-        minus_half = ir.Constant(v.type, [-0.5] * v.width)
+        minus_half = v.constant(-0.5)
 
         def fill(k: Any, n: int) -> None:
             """Fill the line of component k, of n features."""
@@ -281,8 +298,8 @@ def _joint_of_many(
             builder.extract_value(b_array.shape, axis) for axis in range(2)
         )
         cs, joints = v.data(c_type, arguments[3]), v.data(joint_type, arguments[4])
-        zero = ir.Constant(v.type, [0.0] * v.width)
-        minus_half = ir.Constant(v.type, [-0.5] * v.width)
+        zero = v.constant(0.0)
+        minus_half = v.constant(-0.5)
         squares, sums = v.variables(4), v.variables(16)
         four = v.number(4)
         n_blocks = builder.sdiv(arguments[5], four)
@@ -362,7 +379,7 @@ def _add_outer(
         vs, zs = vectors.data(v_type, arguments[1]), z_array.data
         i, j = arguments[3], arguments[4]
         sums = vectors.variables(16)
-        zero = ir.Constant(vectors.type, [0.0] * vectors.width)
+        zero = vectors.constant(0.0)
         n_vectors = builder.mul(arguments[6], vectors.number(4))
 
         def add(height: int) -> None:
@@ -438,7 +455,7 @@ def _add_moments_of_few(
             v.data(kind, array)
             for kind, array in zip(sums_types, arguments[3:6], strict=True)
         )
-        zero = ir.Constant(v.type, [0.0] * v.width)
+        zero = v.constant(0.0)
 
         def add(k: Any, n: int) -> None:
             """Add the sums of component k, of n features."""
@@ -518,32 +535,60 @@ def _add_outers(
                 _add_outer(out, weighted, z, i, j, height, n_groups)
 
 
-@compiled_exactly
-def _exp(x: float) -> float:
-    """Return e^x for x <= 0, to 2 units in the last place; 3e-261 below -600.
+@vector_code
+def _share_groups(
+    typing_context: Any,
+    joint: Any,
+    shares: Any,
+    largest: Any,
+    total: Any,
+    n_groups: Any,
+) -> Any:
+    """Turn log joint densities into shares of each row, 32 rows a group.
 
-    x = k ln 2 + r, and a polynomial in r: loops with it are vectorized, unlike those
-    with math.exp. The bound keeps products with the result from becoming subnormal,
-    which would make them a hundred times slower.
+    joint[k] becomes shares · e^(joint[k] - largest) / total, with the largest of each
+    row taken out, and total the sum of the exponentials.
     """
-    x = max(x, -600.0)
-    rounded = x * _LOG2_E + _ROUNDER
-    k = rounded - _ROUNDER
-    r = (x - k * _LN2_HIGH) - k * _LN2_LOW
-    p = 2.0876756987868099e-9
-    p = p * r + 2.5052108385441719e-8
-    p = p * r + 2.7557319223985891e-7
-    p = p * r + 2.7557319223985893e-6
-    p = p * r + 2.4801587301587302e-5
-    p = p * r + 1.9841269841269841e-4
-    p = p * r + 1.3888888888888889e-3
-    p = p * r + 8.3333333333333332e-3
-    p = p * r + 4.1666666666666664e-2
-    p = p * r + 1.6666666666666666e-1
-    p = p * r + 0.5
-    p = p * r + 1.0
-    p = p * r + 1.0
-    return float(_times_power_of_two(p, rounded))
+    signature = types.void(joint, shares, largest, total, n_groups)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        v = _Vectors(context, builder)
+        joint_type, *row_types, _ = signature.args
+        array = context.make_array(joint_type)(context, builder, arguments[0])
+        joints, one = array.data, v.number(1)
+        n_components, tile = (
+            builder.extract_value(array.shape, axis) for axis in range(2)
+        )
+        shared, maxima, totals = (
+            v.data(kind, row)
+            for kind, row in zip(row_types, arguments[1:4], strict=True)
+        )
+        most, sum_of = v.variables(2)
+        n_vectors = builder.mul(arguments[4], v.number(4))
+        with cgutils.for_range(builder, n_vectors) as loop:
+            row = builder.mul(loop.index, v.number(8))
+            builder.store(v.load(joints, row), most)
+            with cgutils.for_range(builder, n_components, start=one) as others:
+                place = v.offset(builder.mul(others.index, tile), row)
+                builder.store(v.larger(v.load(joints, place), builder.load(most)), most)
+            maximum = builder.load(most)
+            v.store(maximum, maxima, row)
+            builder.store(v.constant(0.0), sum_of)
+            with cgutils.for_range(builder, n_components) as components:
+                place = v.offset(builder.mul(components.index, tile), row)
+                power = v.exp(builder.fsub(v.load(joints, place), maximum))
+                v.store(power, joints, place)
+                builder.store(builder.fadd(builder.load(sum_of), power), sum_of)
+            total = builder.load(sum_of)
+            v.store(total, totals, row)
+            factor = builder.fdiv(v.load(shared, row), total)
+            with cgutils.for_range(builder, n_components) as components:
+                place = v.offset(builder.mul(components.index, tile), row)
+                share = builder.fmul(v.load(joints, place), factor)
+                v.store(share, joints, place)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @vector_code
@@ -719,62 +764,44 @@ def _whiten_tile(z: FloatArray, n: int, whitener: FloatArray, out: FloatArray) -
             _add_product(four, whitener, z, i, j, n)
 
 
-@compiled
-def _exponentiate(
-    joint: FloatArray, n: int, largest: FloatArray, total: FloatArray
+@compiled_exactly
+def _share_out(
+    joint: FloatArray,
+    n: int,
+    shares: FloatArray,
+    largest: FloatArray,
+    total: FloatArray,
 ) -> None:
-    """Take out the largest of each row and exponentiate; total (T,) sums the row."""
-    row = joint[0]
+    """Turn log joint densities of n rows into their shares.
+
+    Exactly, for another order of operations would round nothing in the exponential.
+    """
+    _share_groups(joint, shares, largest, total, _groups(n))
+
+
+@compiled
+def _weigh_rows(
+    weights: FloatArray, start: int, n: int, row_weights: FloatArray
+) -> None:
+    """Fill the weights of n rows from `start` on, then zeros to the group's end."""
     for t in range(n):
-        largest[t] = row[t]
-    for k in range(1, len(joint)):
-        row = joint[k]
-        for t in range(n):
-            largest[t] = max(largest[t], row[t])
-    for t in range(n):
-        total[t] = 0.0
-    for k in range(len(joint)):
-        row = joint[k]
-        for t in range(n):
-            e = _exp(row[t] - largest[t])
-            row[t] = e
-            total[t] += e
+        row_weights[t] = weights[start + t] if len(weights) > 0 else 1.0
+    row_weights[n : 32 * _groups(n)] = 0.0
 
 
 @compiled
 def _normalize(
     joint: FloatArray,
     n: int,
-    tile_weights: FloatArray,
+    row_weights: FloatArray,
     largest: FloatArray,
     total: FloatArray,
 ) -> float:
     """Turn joint into weighted responsibilities; return the summed log-likelihood."""
-    _exponentiate(joint, n, largest, total)
+    _share_out(joint, n, row_weights, largest, total)
     log_likelihood = 0.0
-    if len(tile_weights) == 0:
-        for t in range(n):
-            log_likelihood += largest[t]
-        # One logarithm for eight rows: each total is between 1 and K.
-        whole = n - n % 8
-        for t in range(0, whole, 8):
-            product = 1.0
-            for u in range(t, t + 8):
-                product *= total[u]
-            log_likelihood += math.log(product)
-        for t in range(whole, n):
-            log_likelihood += math.log(total[t])
-        for t in range(n):
-            total[t] = 1.0 / total[t]
-    else:
-        for t in range(n):
-            w = tile_weights[t]
-            log_likelihood += w * (largest[t] + _log(total[t]))
-            total[t] = w / total[t]
-    for k in range(len(joint)):
-        row = joint[k]
-        for t in range(n):
-            row[t] *= total[t]
+    for t in range(n):
+        log_likelihood += row_weights[t] * (largest[t] + _log(total[t]))
     return log_likelihood
 
 
@@ -960,14 +987,14 @@ def accumulate(
     weighted = _tile_of(padded, tile)
     joint = _tile_of(n_components, tile)
     squares = _tile_of(n_components, tile)
-    largest, total = np.empty(tile), np.empty(tile)
+    row_weights, largest, total = np.empty(tile), np.empty(tile), np.empty(tile)
     factors = _factors(kind, n_components, whiteners)
     offsets = _offsets(kind, means, whiteners)
     is_few = kind == FULL and n_features <= FEW
     log_likelihood = 0.0
     for start in range(0, n_rows, tile):
         n = min(tile, n_rows - start)
-        tile_weights = weights[start : start + n]
+        _weigh_rows(weights, start, n, row_weights)
         _load(rows, start, n, center, scale, z)
         _joint(
             kind,
@@ -983,9 +1010,8 @@ def accumulate(
             squares,
             joint,
         )
-        log_likelihood += _normalize(joint, n, tile_weights, largest, total)
+        log_likelihood += _normalize(joint, n, row_weights, largest, total)
         if is_few:
-            joint[:, n : 32 * _groups(n)] = 0.0
             _add_moments_of_few(
                 z, joint, means, counts, first, second, n_features, _groups(n)
             )
@@ -1005,7 +1031,7 @@ def accumulate(
                 _add_first_moments(z, n, mean, r, first[k])
                 second[k, 0, 0] += _dot(r, squares[k], n)
         if kind == POOLED:
-            _weigh(centred, n, tile_weights, weighted)
+            _weigh(centred, n, row_weights, weighted)
             _add_outers(second[0], weighted, centred, n_features, _groups(n))
     if kind == FULL and not is_few:
         _finish_about_means(means, first, second)
@@ -1039,18 +1065,14 @@ def _offsets(kind: int, means: FloatArray, whiteners: FloatArray) -> FloatArray:
 
 @compiled
 def _weigh(
-    z: FloatArray, n: int, tile_weights: FloatArray, weighted: FloatArray
+    z: FloatArray, n: int, row_weights: FloatArray, weighted: FloatArray
 ) -> None:
-    """weighted = w z, feature by feature."""
+    """weighted = w z, feature by feature, and zero to the end of the group."""
+    n_rows = 32 * _groups(n)
     for i in range(len(z)):
         z_i, out = z[i], weighted[i]
-        if len(tile_weights) == 0:
-            for t in range(n):
-                out[t] = z_i[t]
-        else:
-            for t in range(n):
-                out[t] = tile_weights[t] * z_i[t]
-        out[n : 32 * _groups(n)] = 0.0
+        for t in range(n_rows):
+            out[t] = row_weights[t] * z_i[t]
 
 
 @compiled
@@ -1077,7 +1099,7 @@ def evaluate(
     whitened = _tile_of(padded, tile)
     joint = _tile_of(n_components, tile)
     squares = _tile_of(n_components, tile)
-    largest, total = np.empty(tile), np.empty(tile)
+    ones, largest, total = np.ones(tile), np.empty(tile), np.empty(tile)
     factors = _factors(kind, n_components, whiteners)
     offsets = _offsets(kind, means, whiteners)
     for start in range(0, n_rows, tile):
@@ -1100,15 +1122,14 @@ def evaluate(
         if len(labels) > 0:
             _find_largest(joint, n, largest, labels[start : start + n])
         if len(densities) > 0 or len(probabilities) > 0:
-            _exponentiate(joint, n, largest, total)
+            _share_out(joint, n, ones, largest, total)
         if len(densities) > 0:
             for t in range(n):
                 densities[start + t] = largest[t] + _log(total[t])
         if len(probabilities) > 0:
             for t in range(n):
-                inverse = 1.0 / total[t]
                 for k in range(n_components):
-                    probabilities[start + t, k] = joint[k, t] * inverse
+                    probabilities[start + t, k] = joint[k, t]
 
 
 @compiled
