@@ -981,16 +981,17 @@ def accumulate(
     """
     n_rows, n_features = rows.shape
     n_components, padded = means.shape
+    is_few = kind == FULL and n_features <= FEW
     z = _tile_of(padded, tile)
-    # Also the whitened rows, where one whitener serves all components.
-    centred = _tile_of(padded, tile)
-    weighted = _tile_of(padded, tile)
     joint = _tile_of(n_components, tile)
-    squares = _tile_of(n_components, tile)
+    # What a kind does not need has no lines: to clear them takes its time.
+    centred = _tile_of(padded if kind == POOLED else 0, tile)
+    squares = _tile_of(n_components if kind in (POOLED, TRACE) else 0, tile)
+    has_outers = kind == POOLED or (kind == FULL and not is_few)
+    weighted = _tile_of(padded if has_outers else 0, tile)
     row_weights, largest, total = np.empty(tile), np.empty(tile), np.empty(tile)
     factors = _factors(kind, n_components, whiteners)
     offsets = _offsets(kind, means, whiteners)
-    is_few = kind == FULL and n_features <= FEW
     log_likelihood = 0.0
     for start in range(0, n_rows, tile):
         n = min(tile, n_rows - start)
@@ -1096,9 +1097,9 @@ def evaluate(
     n_rows, n_features = rows.shape
     n_components, padded = means.shape
     z = _tile_of(padded, tile)
-    whitened = _tile_of(padded, tile)
+    whitened = _tile_of(padded if kind == POOLED else 0, tile)
     joint = _tile_of(n_components, tile)
-    squares = _tile_of(n_components, tile)
+    squares = _tile_of(n_components if kind in (POOLED, TRACE) else 0, tile)
     ones, largest, total = np.ones(tile), np.empty(tile), np.empty(tile)
     factors = _factors(kind, n_components, whiteners)
     offsets = _offsets(kind, means, whiteners)
