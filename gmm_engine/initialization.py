@@ -7,10 +7,11 @@ data where they are many.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from gmm_engine.covariance import CovarianceStructure, Moments
+from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.kernels.density import Parameters
 from gmm_engine.kernels.dispatch import compiled_kernels
@@ -19,7 +20,7 @@ from gmm_engine.statistics import scatter_about_means
 from gmm_engine.types import AnyArray, FloatArray, IntArray
 from gmm_engine.validation import require_enough_rows
 
-_LLOYD_ITERATIONS = 3
+LLOYD_ITERATIONS = 3
 # A component has at least this share of the rows at a start.
 _LEAST_SHARE = 1e-10
 
@@ -39,11 +40,16 @@ def k_means_plus_plus(
     the best of a few candidates for each seed, as in scikit-learn.
     """
     labels, n_distinct = compiled_kernels().k_means(
-        points, weights, n_components, _LLOYD_ITERATIONS, rng
+        points, weights, k_means_uniforms(n_components, rng), LLOYD_ITERATIONS
     )
     if n_distinct < n_components:
         require_enough_rows(n_components, n_distinct, distinct=True)
     return np.asarray(labels)
+
+
+def k_means_uniforms(n_components: int, rng: np.random.Generator) -> FloatArray:
+    """Return the random numbers of k-means++, (K, candidates for each seed)."""
+    return rng.random((n_components, 2 + int(np.log(n_components))))
 
 
 def random_points(
@@ -96,49 +102,26 @@ def start_from(
     structure: CovarianceStructure,
     floor: FloatArray,
 ) -> Parameters:
-    """Return parameters for an automatic start from what an initialization returns.
-
-    A component with few rows borrows from the average within-component covariance:
-    a start on the edge of collapse would never leave it.
-    """
-    n_features = points.shape[1]
+    """Return parameters for an automatic start from what an initialization returns."""
     if assignment.ndim == 1:
-        counts, means, matrices = compiled_kernels().label_moments(
-            points, weights, assignment, n_components
+        start = compiled_kernels().start_of_labels(
+            points, weights, assignment, n_components, structure
         )
-        counts = np.maximum(counts, _LEAST_SHARE * counts.sum())
-        scatter = _as_moments(matrices, structure.moments)
     else:
         counts = assignment.sum(axis=1)
         counts = np.maximum(counts, _LEAST_SHARE * counts.sum())
         means = assignment @ points / counts[:, None]
         statistics = moments_about(points, assignment, means, structure.moments)
         scatter = scatter_about_means(statistics, counts, structure.moments)
-    if structure.moments is Moments.POOLED:
-        covariances = structure.estimate(scatter, counts, n_features)
-    else:
-        share = counts / counts.sum() * len(points)
-        prior = n_features + 1.0
-        pooled = scatter.sum(axis=0) / counts.sum()
-        shape = (-1,) + (1,) * (scatter.ndim - 1)
-        average = scatter / counts.reshape(shape)
-        borrowed = (prior / (share + prior)).reshape(shape)
-        blended = (1 - borrowed) * average + borrowed * pooled
-        covariances = structure.estimate(
-            blended * counts.reshape(shape), counts, n_features
-        )
-    covariances, _ = structure.repair(covariances, floor)
-    return Parameters(counts / counts.sum(), means, covariances, structure)
+        covariances = structure.estimate(scatter, counts, points.shape[1])
+        start = Parameters(counts / counts.sum(), means, covariances, structure)
+    return above_floor(start, floor)
 
 
-def _as_moments(matrices: FloatArray, moments: Moments) -> FloatArray:
-    """Return scatter matrices (K, D, D) in the shape that `moments` names."""
-    if moments is Moments.FULL:
-        return matrices
-    if moments is Moments.POOLED:
-        return np.asarray(matrices.sum(axis=0))
-    diagonals = np.diagonal(matrices, axis1=1, axis2=2)
-    return diagonals if moments is Moments.DIAGONAL else diagonals.sum(axis=1)
+def above_floor(start: Parameters, floor: FloatArray) -> Parameters:
+    """Return the start with covariances not below diag(floor)."""
+    covariances, _ = start.structure.repair(start.covariances, floor)
+    return replace(start, covariances=covariances)
 
 
 def hard_responsibilities(labels: IntArray, n_components: int) -> FloatArray:

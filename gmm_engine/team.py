@@ -25,6 +25,10 @@ class Team:
     helpers: Executor | None = None
     n_helpers: int = 0
 
+    @property
+    def size(self) -> int:
+        return 1 + self.n_helpers
+
     def map(self, function: Callable[[S], T], items: Iterable[S]) -> list[T]:
         """Return function(item) for each item, in their order."""
         waiting = deque(enumerate(items))

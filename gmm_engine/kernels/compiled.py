@@ -91,8 +91,7 @@ class _Vectors:
         single = self.builder.insert_element(
             undefined, number, ir.Constant(ir.IntType(32), 0)
         )
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
-        return self.builder.shuffle_vector(single, undefined, mask)
+        return self.shuffled(single, undefined, [0] * self.width)
 
     def variables(self, n: int) -> list[Any]:
         """Return places for n vectors, which LLVM turns into registers."""
@@ -113,6 +112,14 @@ class _Vectors:
     def larger(self, a: Any, b: Any) -> Any:
         """Return the larger of a and b; b where a is not a number."""
         return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+
+    def smaller(self, a: Any, b: Any) -> Any:
+        return self.builder.select(self.builder.fcmp_ordered("<", a, b), a, b)
+
+    def shuffled(self, a: Any, b: Any, indices: list[int]) -> Any:
+        """Return numbers of a and b by their places, those of b after those of a."""
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(indices)), indices)
+        return self.builder.shuffle_vector(a, b, mask)
 
     def exp(self, x: Any) -> Any:
         """Return e^x for x <= 0, to 2 units in the last place; 3e-261 below -600.
@@ -148,10 +155,7 @@ class _Vectors:
 
     def add_four(self, vector: Any, first: int, pointer: Any, offset: Any) -> None:
         """Add four of the vector's numbers to four that are in memory."""
-        picked = [first + i for i in range(4)]
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), 4), picked)
-        undefined = ir.Constant(self.type, ir.Undefined)
-        added = self.builder.shuffle_vector(vector, undefined, mask)
+        added = self.shuffled(vector, vector, [first + i for i in range(4)])
         place = self.at(pointer, offset)
         place = self.builder.bitcast(place, added.type.as_pointer())
         old = self.builder.load(place, align=8)
@@ -179,9 +183,81 @@ class _Vectors:
             indices = [0] * width
             for i in low:
                 indices[i], indices[i + step] = i + shift, width + i + shift
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), width), indices)
-            picked.append(builder.shuffle_vector(a, b, mask))
+            picked.append(self.shuffled(a, b, indices))
         return builder.fadd(picked[0], picked[1])
+
+
+@vector_code
+def _load_few(
+    typing_context: Any,
+    rows: Any,
+    start: Any,
+    center: Any,
+    scale: Any,
+    z: Any,
+    n_features: Any,
+    n_vectors: Any,
+) -> Any:
+    """Bring rows of at most FEW features into the frame, transposed, eight at a time.
+
+    The numbers of eight rows lie in as many vectors as there are features; each
+    feature's are picked from one vector after the other.
+    """
+    signature = types.void(rows, start, center, scale, z, n_features, n_vectors)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        v = _Vectors(context, builder)
+        rows_type, _, center_type, scale_type, z_type, *_ = signature.args
+        z_array = context.make_array(z_type)(context, builder, arguments[4])
+        zs, tile = z_array.data, builder.extract_value(z_array.shape, 1)
+        data, centers, scales = (
+            v.data(kind, array)
+            for kind, array in (
+                (rows_type, arguments[0]),
+                (center_type, arguments[2]),
+                (scale_type, arguments[3]),
+            )
+        )
+
+        def feature(i: int, n: int, loaded: list[Any]) -> Any:
+            """Return the i-th number of each of eight rows of n."""
+            picked = loaded[0]
+            places = [divmod(t * n + i, v.width) for t in range(v.width)]
+            for m, vector in enumerate(loaded):
+                mask = [
+                    v.width + lane if source == m else t
+                    for t, (source, lane) in enumerate(places)
+                ]
+                picked = v.shuffled(picked, vector, mask)
+            return picked
+
+        def load(n: int) -> None:
+            frame = [
+                (
+                    v.spread(v.load_number(centers, v.number(i))),
+                    v.spread(v.load_number(scales, v.number(i))),
+                )
+                for i in range(n)
+            ]
+            first = builder.mul(arguments[1], v.number(n))
+            with cgutils.for_range(builder, arguments[6]) as loop:
+                place = v.offset(first, builder.mul(loop.index, v.number(8 * n)))
+                loaded = [
+                    v.load(data, v.offset(place, v.number(8 * m))) for m in range(n)
+                ]
+                row = builder.mul(loop.index, v.number(8))
+                for i, (c, s) in enumerate(frame):
+                    x = builder.fdiv(builder.fsub(feature(i, n, loaded), c), s)
+                    x = v.larger(x, v.constant(-FARTHEST))
+                    x = v.smaller(x, v.constant(FARTHEST))
+                    v.store(x, zs, v.offset(builder.mul(tile, v.number(i)), row))
+
+        for n in range(1, FEW + 1):
+            with builder.if_then(v.equal(arguments[5], n)):
+                load(n)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @vector_code
@@ -660,9 +736,13 @@ def _load(
     z: FloatArray,
 ) -> None:
     """Bring n rows into the frame, transposed into z (P, T)."""
-    for i in range(rows.shape[1]):
+    n_features, n_done = rows.shape[1], 0
+    if n_features <= FEW:
+        _load_few(rows, start, center, scale, z, n_features, n // 8)
+        n_done = n - n % 8
+    for i in range(n_features):
         z_i, c, s = z[i], center[i], 1.0 / scale[i]
-        for t in range(n):
+        for t in range(n_done, n):
             z_i[t] = min(max((rows[start + t, i] - c) * s, -FARTHEST), FARTHEST)
 
 
@@ -1594,6 +1674,105 @@ def axis_moments(
                 fourth += weighted * square
             seconds[a] += second
             fourths[a] += fourth
+
+
+@compiled
+def start_of_labels(
+    kind: int,
+    points: FloatArray,
+    row_weights: FloatArray,
+    labels: IntArray,
+    weights: FloatArray,
+    means: FloatArray,
+    covariances: FloatArray,
+) -> None:
+    """Fill the parameters of labelled points, in the layout of `iterate`.
+
+    A component with few rows borrows from the average covariance, as if it had seen
+    D + 1 rows of that besides: on the edge of collapse it would stay there.
+    """
+    n_rows, n = points.shape
+    n_components = len(weights)
+    counts, centers = np.empty(n_components), np.empty((n_components, n))
+    scatter = np.empty((n_components, n, n))
+    label_moments(points, row_weights, labels, counts, centers, scatter)
+    # Each has some share of the rows.
+    counts[:] = np.maximum(counts, 1e-10 * counts.sum())
+    total = counts.sum()
+    weights[:] = counts / total
+    means[:, :n] = centers
+    pooled = np.zeros((n, n))
+    for k in range(n_components):
+        pooled += scatter[k]
+    if kind == POOLED:
+        covariances[0, :n, :n] = pooled / total
+        return
+    pooled /= total
+    for k in range(n_components):
+        own = (n + 1.0) / (weights[k] * n_rows + n + 1.0)
+        covariance = (1.0 - own) * scatter[k] / counts[k] + own * pooled
+        if kind == FULL:
+            covariances[k, :n, :n] = covariance
+        elif kind == DIAGONAL:
+            covariances[k, 0, :n] = np.diag(covariance)
+        else:
+            covariances[k, 0, 0] = np.trace(covariance) / n
+
+
+@compiled
+def runs_from_k_means(
+    kind: int,
+    tile: int,
+    points: FloatArray,
+    scaled: FloatArray,
+    row_weights: FloatArray,
+    uniforms: FloatArray,
+    n_lloyd: int,
+    center: FloatArray,
+    scale: FloatArray,
+    floor: FloatArray,
+    n_iter: int,
+    tol: float,
+    starts: tuple[FloatArray, FloatArray, FloatArray],
+    ends: tuple[FloatArray, FloatArray, FloatArray],
+    log_likelihoods: FloatArray,
+    n_done: IntArray,
+) -> int:
+    """EM from several starts by k-means++, each with its uniforms (S, K, candidates).
+
+    Fills parameters at the starts and where EM led, each with a leading axis S, as
+    `iterate` does; returns the least number of distinct seeds found.
+    """
+    n_components = uniforms.shape[1]
+    centers = np.empty((n_components, points.shape[1]))
+    labels = np.zeros(len(points), dtype=np.int64)
+    n_distinct = n_components
+    for s in range(len(uniforms)):
+        found = k_means(scaled, row_weights, uniforms[s], n_lloyd, centers, labels)
+        n_distinct = min(n_distinct, found)
+        if found < n_components:
+            break
+        weights, means, covariances = starts[0][s], starts[1][s], starts[2][s]
+        start_of_labels(kind, points, row_weights, labels, weights, means, covariances)
+        ends[0][s] = weights
+        ends[1][s] = means
+        ends[2][s] = covariances
+        n_done[s] = iterate(
+            kind,
+            tile,
+            points,
+            row_weights,
+            center,
+            scale,
+            floor,
+            n_iter,
+            tol,
+            ends[0][s],
+            ends[1][s],
+            ends[2][s],
+            log_likelihoods[s],
+        )
+    return int(n_distinct)
 
 
 @compiled_exactly

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmm_engine.covariance import Moments
+from gmm_engine.covariance import CovarianceStructure, Moments
 from gmm_engine.covariance.full import lower_mask
 from gmm_engine.frame import Frame
 from gmm_engine.kernels import compiled
@@ -47,29 +47,74 @@ class Sums:
         )
 
 
-def label_moments(
-    points: FloatArray, weights: FloatArray, labels: IntArray, n_components: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return counts (K,), means (K, D) and scatter (K, D, D) of labelled points."""
-    n_features = points.shape[1]
-    counts = np.empty(n_components)
-    means = np.empty((n_components, n_features))
-    second = np.empty((n_components, n_features, n_features))
-    compiled.label_moments(
-        _read_only(points), _read_only(weights), labels, counts, means, second
-    )
-    return counts, means, second
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the compiled loops keep parameters: padded, and covariances as (., P, P).
+
+    An array may have further axes in front, for several mixtures.
+    """
+
+    structure: CovarianceStructure
+    n_components: int
+    n_features: int
+
+    @property
+    def kind(self) -> int:
+        return _KINDS[self.structure.moments]
+
+    def _sizes(self, n_features: int) -> tuple[int, int, int]:
+        return {
+            compiled.FULL: (self.n_components, n_features, n_features),
+            compiled.POOLED: (1, n_features, n_features),
+            compiled.DIAGONAL: (self.n_components, 1, n_features),
+            compiled.TRACE: (self.n_components, 1, 1),
+        }[self.kind]
+
+    def empty(self, *leading: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return room for weights, means and covariances, with zeros for padding."""
+        padded = _padded(self.n_features)
+        return (
+            np.empty((*leading, self.n_components)),
+            np.zeros((*leading, self.n_components, padded)),
+            np.zeros((*leading, *self._sizes(padded))),
+        )
+
+    def packed(
+        self, parameters: Parameters
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return copies of the parameters."""
+        weights, means, covariances = self.empty()
+        weights[:] = parameters.weights
+        means[:, : self.n_features] = parameters.means
+        sizes = self._sizes(self.n_features)
+        own = covariances[:, : sizes[1], : sizes[2]]
+        own[:] = parameters.covariances.reshape(sizes)
+        return weights, means, covariances
+
+    def unpacked(
+        self, weights: FloatArray, means: FloatArray, covariances: FloatArray
+    ) -> Parameters:
+        """Return what the arrays hold; the weights are not copied."""
+        n = self.n_features
+        sizes = self._sizes(n)
+        shape = self.structure.shape(self.n_components, n)
+        own = np.ascontiguousarray(covariances[:, : sizes[1], : sizes[2]])
+        return Parameters(
+            weights,
+            np.ascontiguousarray(means[:, :n]),
+            own.reshape(shape),
+            self.structure,
+        )
 
 
-def _padded(array: FloatArray, n_features: int, axes: tuple[int, ...]) -> FloatArray:
-    """Return a copy with zeros up to a multiple of four features along some axes."""
-    padded = -(-n_features // 4) * 4
-    shape = list(array.shape)
-    for axis in axes:
-        shape[axis] = padded
-    result = np.zeros(shape)
-    result[tuple(slice(n) for n in array.shape)] = array
-    return result
+def _padded(n_features: int) -> int:
+    return -(-n_features // 4) * 4
+
+
+def _padded_floor(floor: FloatArray) -> FloatArray:
+    result = np.zeros(_padded(len(floor)))
+    result[: len(floor)] = floor
+    return _read_only(result)
 
 
 class ShortRun(NamedTuple):
@@ -93,45 +138,95 @@ def short_run(
     Log-likelihoods are in the frame. For few rows this is many times faster than
     iterations one by one, and needs no lock of the interpreter.
     """
-    structure, n_features = start.structure, start.n_features
-    kind = _KINDS[structure.moments]
-    third = start.covariances
-    if kind == compiled.POOLED:
-        third = third[None]
-    elif kind == compiled.DIAGONAL:
-        third = third[:, None, :]
-    elif kind == compiled.TRACE:
-        third = third[:, None, None]
-    axes = {compiled.DIAGONAL: (2,), compiled.TRACE: ()}.get(kind, (1, 2))
-    covariances = _padded(third, n_features, axes)
-    means = _padded(start.means, n_features, (1,))
-    mixing = start.weights.copy()
+    layout = Layout(start.structure, start.n_components, start.n_features)
+    packed = layout.packed(start)
     log_likelihoods = np.empty(n_iter + 1)
     n_done = compiled.iterate(
-        kind,
-        _tile_for(n_features),
+        layout.kind,
+        _tile_for(start.n_features),
         _read_only(rows),
         _read_only(_NO_FLOATS if weights is None else weights),
         _read_only(frame.center),
         _read_only(frame.scale),
-        _read_only(_padded(floor, n_features, (0,))),
+        _padded_floor(floor),
         n_iter,
         tol,
-        mixing,
-        means,
-        covariances,
+        *packed,
         log_likelihoods,
     )
     if n_done < 0:
         return ShortRun(None, log_likelihoods[:0])
-    ended = covariances[tuple(slice(n) for n in third.shape)]
-    parameters = Parameters(
-        mixing,
-        np.ascontiguousarray(means[:, :n_features]),
-        np.ascontiguousarray(ended).reshape(start.covariances.shape),
-        structure,
+    return ShortRun(layout.unpacked(*packed), log_likelihoods[:n_done])
+
+
+def start_of_labels(
+    points: FloatArray,
+    weights: FloatArray,
+    labels: IntArray,
+    n_components: int,
+    structure: CovarianceStructure,
+) -> Parameters:
+    """Return the parameters of labelled points; see `compiled.start_of_labels`."""
+    layout = Layout(structure, n_components, points.shape[1])
+    packed = layout.empty()
+    compiled.start_of_labels(
+        layout.kind, _read_only(points), _read_only(weights), labels, *packed
     )
-    return ShortRun(parameters, log_likelihoods[:n_done])
+    return layout.unpacked(*packed)
+
+
+def runs_from_k_means(
+    points: FloatArray,
+    scaled: FloatArray,
+    weights: FloatArray,
+    uniforms: FloatArray,
+    n_lloyd: int,
+    structure: CovarianceStructure,
+    floor: FloatArray,
+    n_iter: int,
+    tol: float,
+) -> list[tuple[Parameters, ShortRun]] | int:
+    """Return starts by k-means++ of the scaled points, and where short runs lead.
+
+    Each has its `uniforms` (S, K, candidates). If fewer than K points are distinct,
+    returns how many are.
+    """
+    n_starts, n_components, _ = uniforms.shape
+    n_features = points.shape[1]
+    layout = Layout(structure, n_components, n_features)
+    starts, ends = layout.empty(n_starts), layout.empty(n_starts)
+    log_likelihoods = np.empty((n_starts, n_iter + 1))
+    n_done = np.empty(n_starts, dtype=np.int64)
+    n_distinct: int = compiled.runs_from_k_means(
+        layout.kind,
+        _tile_for(n_features),
+        _read_only(points),
+        _read_only(scaled),
+        _read_only(weights),
+        uniforms,
+        n_lloyd,
+        _read_only(np.zeros(n_features)),
+        _read_only(np.ones(n_features)),
+        _padded_floor(floor),
+        n_iter,
+        tol,
+        starts,
+        ends,
+        log_likelihoods,
+        n_done,
+    )
+    if n_distinct < n_components:
+        return n_distinct
+    return [
+        (
+            layout.unpacked(*(array[s] for array in starts)),
+            ShortRun(
+                layout.unpacked(*(array[s] for array in ends)) if n > 0 else None,
+                log_likelihoods[s, : max(n, 0)],
+            ),
+        )
+        for s, n in enumerate(n_done)
+    ]
 
 
 def rows_of(
@@ -221,13 +316,14 @@ def whiten(matrices: FloatArray) -> tuple[FloatArray, FloatArray] | None:
 def k_means(
     points: FloatArray,
     weights: FloatArray,
-    n_components: int,
+    uniforms: FloatArray,
     n_iter: int,
-    rng: np.random.Generator,
 ) -> tuple[IntArray, int]:
-    """Return labels by k-means++ and Lloyd's steps, and how many seeds are distinct."""
-    uniforms = rng.random((n_components, 2 + int(np.log(n_components))))
-    centers = np.empty((n_components, points.shape[1]))
+    """Return labels by k-means++ and Lloyd's steps, and how many seeds are distinct.
+
+    `uniforms` are (K, candidates).
+    """
+    centers = np.empty((len(uniforms), points.shape[1]))
     labels = np.zeros(len(points), dtype=np.int64)
     n_distinct = compiled.k_means(
         _read_only(points), _read_only(weights), uniforms, n_iter, centers, labels
@@ -242,7 +338,7 @@ class Kernel:
         self._density = density
         self._kind = _KINDS[density.moments]
         n_components, n_features = density.means.shape
-        padded = -(-n_features // 4) * 4
+        padded = _padded(n_features)
         means, whiteners = density.means, density.whiteners
         if self._kind == compiled.POOLED:
             whitened = means @ whiteners.T

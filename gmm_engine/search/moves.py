@@ -54,8 +54,9 @@ def split_and_merge(
     if n_components < 3:
         return None
     is_quick = posterior.points.size * n_components < WORTH_THREADS
-    prepared: Mapped = map if is_quick else mapped
-    cuts = prepared(lambda k: cut_of(posterior, k), range(n_components))
+    if is_quick:
+        mapped = map
+    cuts = mapped(lambda k: cut_of(posterior, k), range(n_components))
     splits = [
         split
         for split in mapped(best_split, [cut for cut in cuts if cut is not None])

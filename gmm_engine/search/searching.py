@@ -6,13 +6,22 @@ four times as many, and so on, so that EM on all rows begins where little is lef
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gmm_engine.em import EmRun, Problem, as_start
-from gmm_engine.initialization import Initialization, start_from
+from gmm_engine.initialization import (
+    LLOYD_ITERATIONS,
+    Initialization,
+    above_floor,
+    k_means_plus_plus,
+    k_means_uniforms,
+    start_from,
+)
 from gmm_engine.kernels.density import Parameters, operations_per_row
 from gmm_engine.kernels.dispatch import compiled_kernels
 from gmm_engine.search.candidates import (
@@ -25,6 +34,11 @@ from gmm_engine.search.changes import Posterior
 from gmm_engine.search.moves import split_and_merge
 from gmm_engine.search.samples import Sample, metric_of
 from gmm_engine.team import Team
+from gmm_engine.types import FloatArray
+from gmm_engine.validation import require_enough_rows
+
+if TYPE_CHECKING:
+    from gmm_engine.kernels.fast import ShortRun
 
 N_STARTS, N_STARTS_COSTLY = 8, 3
 # A stage of more operations than this, some tenths of a second, is made shorter.
@@ -130,13 +144,21 @@ class Search:
     def _candidates(
         self, sample: Sample, seeds: Sequence[np.random.SeedSequence]
     ) -> list[Candidate]:
-        metric = metric_of(sample, self.problem.structure)
-        scaled = sample.points * metric
+        scaled = sample.points * metric_of(sample, self.problem.structure)
+        if self.initialization is k_means_plus_plus:
+            # All the way in compiled code, once for each thread.
+            size = math.ceil(len(seeds) / self.team.size)
+            found = self.team.map(
+                lambda first: self._from_k_means(
+                    sample, scaled, seeds[first : first + size]
+                ),
+                range(0, len(seeds), size),
+            )
+            return [one for group in found for one in group]
 
         def fresh(seed: np.random.SeedSequence) -> Candidate:
-            rng = np.random.default_rng(seed)
             assignment = self.initialization(
-                scaled, sample.weights, self.n_components, rng
+                scaled, sample.weights, self.n_components, np.random.default_rng(seed)
             )
             start = start_from(
                 sample.points,
@@ -149,6 +171,28 @@ class Search:
             return self._compiled(sample, Candidate(start, start, -np.inf), _SHORT // 2)
 
         return self.team.map(fresh, seeds)
+
+    def _from_k_means(
+        self,
+        sample: Sample,
+        scaled: FloatArray,
+        seeds: Sequence[np.random.SeedSequence],
+    ) -> list[Candidate]:
+        rngs = [np.random.default_rng(seed) for seed in seeds]
+        runs = compiled_kernels().runs_from_k_means(
+            sample.points,
+            scaled,
+            sample.weights,
+            np.stack([k_means_uniforms(self.n_components, rng) for rng in rngs]),
+            LLOYD_ITERATIONS,
+            self.problem.structure,
+            self.problem.floor,
+            min(_SHORT // 2, self.max_iter),
+            _SAMPLE_TOL_SHARE * self.tol,
+        )
+        if isinstance(runs, int):
+            require_enough_rows(self.n_components, runs, distinct=True)
+        return [self._ended(sample, start, run) for start, run in runs]
 
     def _compiled(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
         """Return where compiled EM leads, or the candidate with its end given up."""
@@ -163,10 +207,13 @@ class Search:
             min(n_iter, self.max_iter),
             _SAMPLE_TOL_SHARE * self.tol,
         )
+        return self._ended(sample, candidate.start, run)
+
+    def _ended(self, sample: Sample, start: Parameters, run: ShortRun) -> Candidate:
         if run.parameters is None:
-            return Candidate(candidate.start, None, -np.inf)
+            return Candidate(above_floor(start, self.problem.floor), None, -np.inf)
         mean = run.log_likelihoods[-1] / sample.source.total_weight
-        return Candidate(candidate.start, run.parameters, mean)
+        return Candidate(start, run.parameters, mean)
 
     def _all_compiled(
         self, sample: Sample, candidates: Sequence[Candidate], n_iter: int

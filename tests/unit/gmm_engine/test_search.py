@@ -115,11 +115,11 @@ def test_k_means_seeds_are_distinct_and_labels_nearest():
     truth = rng.integers(3, size=300)
     points = centers[truth] + rng.standard_normal((300, 2))
     k_means = compiled_kernels().k_means
-    labels, n_distinct = k_means(points, np.ones(300), 3, 3, rng)
+    labels, n_distinct = k_means(points, np.ones(300), rng.random((3, 3)), 3)
     assert n_distinct == 3
     assert len(set(zip(truth.tolist(), labels.tolist(), strict=True))) == 3
     duplicates = np.repeat([[0.0], [1.0]], 5, axis=0)
-    assert k_means(duplicates, np.ones(10), 3, 3, rng)[1] == 2
+    assert k_means(duplicates, np.ones(10), rng.random((3, 3)), 3)[1] == 2
 
 
 def test_sample_sizes_grow_and_leave_most_of_the_rows():
