@@ -1616,64 +1616,115 @@ def rows_of(
     weights: FloatArray,
     responsibilities: FloatArray,
     log_densities: FloatArray,
-    k: int,
+    components: IntArray,
     least: float,
     own_points: FloatArray,
     own_weights: FloatArray,
-) -> tuple[int, float]:
-    """Fill the rows of which component k has more than a `least` part.
+    ends: IntArray,
+    log_likelihoods: FloatArray,
+) -> None:
+    """Fill the rows of which each component has more than a `least` part, in turn.
 
-    Returns how many they are, and Σ v ln(part · density) with v their weights times
-    the component's part, which fill `own_weights`.
+    Those of the c-th end at ends[c]. `own_weights` are v, the weights times the
+    component's part; log_likelihoods[c] is Σ v ln(part · density).
     """
-    n, total = 0, 0.0
-    for t in range(len(points)):
-        part = responsibilities[t, k]
-        v = weights[t] * part
-        if part > least and v > 0.0:
-            for i in range(points.shape[1]):
-                own_points[n, i] = points[t, i]
-            own_weights[n] = v
-            total += v * (_log(part) + log_densities[t])
-            n += 1
-    return n, total
+    n = 0
+    for c in range(len(components)):
+        total = 0.0
+        for t in range(len(points)):
+            part = responsibilities[t, components[c]]
+            v = weights[t] * part
+            if part > least and v > 0.0:
+                for i in range(points.shape[1]):
+                    own_points[n, i] = points[t, i]
+                own_weights[n] = v
+                total += v * (_log(part) + log_densities[t])
+                n += 1
+        ends[c] = n
+        log_likelihoods[c] = total
 
 
 @compiled
 def axis_moments(
     points: FloatArray,
     weights: FloatArray,
-    mean: FloatArray,
+    ends: IntArray,
+    means: FloatArray,
     axes: FloatArray,
     most: float,
     seconds: FloatArray,
     fourths: FloatArray,
 ) -> None:
-    """Fill Σ w s² and Σ w s⁴ of s = (x - mean) @ axes, (D,), with no s² above most."""
-    n_rows, n_features = points.shape
-    tile = 64
+    """Fill Σ w s² and Σ w s⁴ of s = (x - mean) @ axes, (C, D), with no s² above most.
+
+    The c-th component's rows end at ends[c]; axes are (C, D, D).
+    """
+    n_features, tile = points.shape[1], 64
     z, scores = np.empty((n_features, tile)), np.empty(tile)
     seconds[:] = 0.0
     fourths[:] = 0.0
-    for start in range(0, n_rows, tile):
-        n = min(tile, n_rows - start)
-        for t in range(n):
-            for i in range(n_features):
-                z[i, t] = points[start + t, i] - mean[i]
-        for a in range(n_features):
-            scores[:] = 0.0
-            for i in range(n_features):
-                z_i, share = z[i], axes[i, a]
-                for t in range(n):
-                    scores[t] += share * z_i[t]
-            second, fourth = 0.0, 0.0
+    for c in range(len(ends)):
+        for start in range(ends[c - 1] if c > 0 else 0, ends[c], tile):
+            n = min(tile, ends[c] - start)
             for t in range(n):
-                square = min(scores[t] * scores[t], most)
-                weighted = weights[start + t] * square
-                second += weighted
-                fourth += weighted * square
-            seconds[a] += second
-            fourths[a] += fourth
+                for i in range(n_features):
+                    z[i, t] = points[start + t, i] - means[c, i]
+            for a in range(n_features):
+                scores[:] = 0.0
+                for i in range(n_features):
+                    z_i, share = z[i], axes[c, i, a]
+                    for t in range(n):
+                        scores[t] += share * z_i[t]
+                second, fourth = 0.0, 0.0
+                for t in range(n):
+                    square = min(scores[t] * scores[t], most)
+                    weighted = weights[start + t] * square
+                    second += weighted
+                    fourth += weighted * square
+                seconds[c, a] += second
+                fourths[c, a] += fourth
+
+
+@compiled
+def runs_on_parts(
+    kind: int,
+    tile: int,
+    points: FloatArray,
+    row_weights: FloatArray,
+    bounds: IntArray,
+    center: FloatArray,
+    scale: FloatArray,
+    floor: FloatArray,
+    n_iter: int,
+    weights: FloatArray,
+    means: FloatArray,
+    covariances: FloatArray,
+    log_likelihoods: FloatArray,
+) -> None:
+    """EM in place from several starts, each on its own rows, as `iterate` does.
+
+    The s-th has the rows from bounds[s, 0] to bounds[s, 1]; log_likelihoods[s] is the
+    last, or minus infinity where a component collapsed.
+    """
+    told = np.empty(n_iter + 1)
+    for s in range(len(bounds)):
+        first, last = bounds[s, 0], bounds[s, 1]
+        n_done = iterate(
+            kind,
+            tile,
+            points[first:last],
+            row_weights[first:last],
+            center,
+            scale,
+            floor,
+            n_iter,
+            0.0,
+            weights[s],
+            means[s],
+            covariances[s],
+            told,
+        )
+        log_likelihoods[s] = told[n_done - 1] if n_done > 0 else -np.inf
 
 
 @compiled

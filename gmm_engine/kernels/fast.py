@@ -80,16 +80,17 @@ class Layout:
         )
 
     def packed(
-        self, parameters: Parameters
+        self, weights: FloatArray, means: FloatArray, covariances: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return copies of the parameters."""
-        weights, means, covariances = self.empty()
-        weights[:] = parameters.weights
-        means[:, : self.n_features] = parameters.means
+        """Return copies of the arrays, padded."""
+        leading = weights.shape[:-1]
+        packed = self.empty(*leading)
         sizes = self._sizes(self.n_features)
-        own = covariances[:, : sizes[1], : sizes[2]]
-        own[:] = parameters.covariances.reshape(sizes)
-        return weights, means, covariances
+        packed[0][:] = weights
+        packed[1][..., : self.n_features] = means
+        own = packed[2][..., : sizes[1], : sizes[2]]
+        own[:] = covariances.reshape((*leading, *sizes))
+        return packed
 
     def unpacked(
         self, weights: FloatArray, means: FloatArray, covariances: FloatArray
@@ -139,7 +140,7 @@ def short_run(
     iterations one by one, and needs no lock of the interpreter.
     """
     layout = Layout(start.structure, start.n_components, start.n_features)
-    packed = layout.packed(start)
+    packed = layout.packed(start.weights, start.means, start.covariances)
     log_likelihoods = np.empty(n_iter + 1)
     n_done = compiled.iterate(
         layout.kind,
@@ -229,45 +230,105 @@ def runs_from_k_means(
     ]
 
 
-def rows_of(
+class Parts(NamedTuple):
+    """Rows of some components, one component after the other."""
+
+    points: FloatArray
+    """(n, D)"""
+    weights: FloatArray
+    """(n,): of the rows, times the component's part of them."""
+    bounds: IntArray
+    """(C, 2): where each component's rows begin and end."""
+    log_likelihoods: FloatArray
+    """(C,): what each component adds to the log-likelihood, nats."""
+
+
+def parts_of(
     points: FloatArray,
     weights: FloatArray,
     responsibilities: FloatArray,
     log_densities: FloatArray,
-    component: int,
+    components: IntArray,
     least: float,
-) -> tuple[FloatArray, FloatArray, float]:
-    """Return the rows of which a component has more than a `least` part.
-
-    Also their weights times that part, v, and Σ v ln(part · density).
-    """
-    own_points, own_weights = np.empty(points.shape), np.empty(len(points))
-    n_rows, log_likelihood = compiled.rows_of(
+) -> Parts:
+    """Return the rows of which each component has more than a `least` part."""
+    n_rows = int((responsibilities[:, components] > least).sum())
+    own_points, own_weights = np.empty((n_rows, points.shape[1])), np.empty(n_rows)
+    ends = np.empty(len(components), dtype=np.int64)
+    log_likelihoods = np.empty(len(components))
+    compiled.rows_of(
         _read_only(points),
         _read_only(weights),
         responsibilities,
         log_densities,
-        component,
+        components,
         least,
         own_points,
         own_weights,
+        ends,
+        log_likelihoods,
     )
-    return own_points[:n_rows], own_weights[:n_rows], log_likelihood
+    bounds = np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1)
+    return Parts(own_points, own_weights, bounds, log_likelihoods)
 
 
 def axis_moments(
-    points: FloatArray,
-    weights: FloatArray,
-    mean: FloatArray,
-    axes: FloatArray,
-    most: float,
+    parts: Parts, means: FloatArray, axes: FloatArray, most: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Return Σ w s² and Σ w s⁴, (D,), of s = (x - mean) @ axes; s² at most `most`."""
-    seconds, fourths = np.empty(len(mean)), np.empty(len(mean))
+    """Return Σ w s² and Σ w s⁴ of s = (x - mean) @ axes; s² counts at most `most`.
+
+    Means (C, D) and axes (C, D, D) to moments (C, D).
+    """
+    seconds, fourths = np.empty(means.shape), np.empty(means.shape)
     compiled.axis_moments(
-        _read_only(points), _read_only(weights), mean, axes, most, seconds, fourths
+        _read_only(parts.points),
+        _read_only(parts.weights),
+        parts.bounds[:, 1].copy(),
+        means,
+        axes,
+        most,
+        seconds,
+        fourths,
     )
     return seconds, fourths
+
+
+def runs_on_parts(
+    parts: Parts,
+    owners: IntArray,
+    weights: FloatArray,
+    means: FloatArray,
+    covariances: FloatArray,
+    structure: CovarianceStructure,
+    floor: FloatArray,
+    n_iter: int,
+) -> list[tuple[Parameters, float]]:
+    """Return where short runs lead from mixtures of the parts' rows, and how high.
+
+    The s-th start, of weights (S, K), means (S, K, D) and covariances (S, ...), has the
+    rows of part owners[s]. The log-likelihood is minus infinity after a collapse.
+    """
+    n_starts, n_components, n_features = means.shape
+    layout = Layout(structure, n_components, n_features)
+    packed = layout.packed(weights, means, covariances)
+    log_likelihoods = np.empty(n_starts)
+    compiled.runs_on_parts(
+        layout.kind,
+        _tile_for(n_features),
+        _read_only(parts.points),
+        _read_only(parts.weights),
+        parts.bounds[owners],
+        _read_only(np.zeros(n_features)),
+        _read_only(np.ones(n_features)),
+        _padded_floor(floor),
+        n_iter,
+        *packed,
+        log_likelihoods,
+    )
+    return [
+        (layout.unpacked(*(array[s] for array in packed)), float(log_likelihoods[s]))
+        for s in range(n_starts)
+    ]
 
 
 def ranges(rows: FloatArray) -> tuple[FloatArray, FloatArray, bool]:

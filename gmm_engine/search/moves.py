@@ -11,40 +11,24 @@ Ueda, Nakano, Ghahramani & Hinton (2000), SMEM algorithm for mixture models.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 
 from gmm_engine.covariance import Moments
 from gmm_engine.kernels.density import Parameters
-from gmm_engine.search.changes import (
-    Change,
-    Posterior,
-    best_split,
-    cut_of,
-    likely_merges,
-    selected,
-)
-
-T = TypeVar("T")
-S = TypeVar("S")
-
-
-class Mapped(Protocol):
-    """map, perhaps on several threads."""
-
-    def __call__(
-        self, function: Callable[[S], T], items: Iterable[S], /
-    ) -> Iterable[T]: ...
-
+from gmm_engine.search.changes import Change, selected
+from gmm_engine.search.merges import likely_merges
+from gmm_engine.search.posterior import Posterior
+from gmm_engine.search.splits import likely_splits
+from gmm_engine.team import ALONE, Team
 
 # For fewer numbers than this threads only wait for each other's Python.
-WORTH_THREADS = 2e5
+_WORTH_THREADS = 2e5
 
 
 def split_and_merge(
-    posterior: Posterior, mapped: Mapped, least_gain: float
+    posterior: Posterior, team: Team, least_gain: float
 ) -> Parameters | None:
     """Return the mixture with some components split and as many pairs merged.
 
@@ -53,14 +37,10 @@ def split_and_merge(
     n_components = posterior.parameters.n_components
     if n_components < 3:
         return None
-    is_quick = posterior.points.size * n_components < WORTH_THREADS
-    if is_quick:
-        mapped = map
-    cuts = mapped(lambda k: cut_of(posterior, k), range(n_components))
+    if posterior.points.size * n_components < _WORTH_THREADS:
+        team = ALONE
     splits = [
-        split
-        for split in mapped(best_split, [cut for cut in cuts if cut is not None])
-        if split is not None and split.gain > least_gain
+        split for split in likely_splits(posterior, team) if split.gain > least_gain
     ]
     if not splits:
         return None

@@ -30,8 +30,8 @@ from gmm_engine.search.candidates import (
     SearchResult,
     Standing,
 )
-from gmm_engine.search.changes import Posterior
 from gmm_engine.search.moves import split_and_merge
+from gmm_engine.search.posterior import Posterior
 from gmm_engine.search.samples import Sample, metric_of
 from gmm_engine.team import Team
 from gmm_engine.types import FloatArray
@@ -234,7 +234,7 @@ class Search:
             )
             # Of the rows that are looked at, not of all in the sample.
             least_gain = SAME_OPTIMUM * float(posterior.weights.sum())
-            moved = split_and_merge(posterior, self.team.map, least_gain)
+            moved = split_and_merge(posterior, self.team, least_gain)
             if moved is None:
                 return best
             fresh = Candidate(moved, moved, -np.inf)

@@ -10,8 +10,11 @@ from numpy.testing import assert_allclose
 
 from gmm_engine import COVARIANCE_TYPES, GaussianMixture, fit
 from gmm_engine.mixture import enter_frame, leave_frame
-from gmm_engine.search.changes import Posterior, best_split, cut_of, likely_merges
+from gmm_engine.search.merges import likely_merges
 from gmm_engine.search.moves import changed, split_and_merge
+from gmm_engine.search.posterior import Posterior
+from gmm_engine.search.splits import likely_splits
+from gmm_engine.team import ALONE
 from tests.strategies import random_mixture
 
 STRUCTURES = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -42,7 +45,7 @@ def stuck_fit(covariance_type: str):
 def test_a_move_merges_one_pair_and_splits_another_component(covariance_type):
     """Two components on one cluster and one on two: one move mends that."""
     X, stuck = stuck_fit(covariance_type)
-    moved = split_and_merge(posterior_of(stuck.mixture, X), map, 0.1)
+    moved = split_and_merge(posterior_of(stuck.mixture, X), ALONE, 0.1)
     assert moved is not None
     assert moved.n_components == 3
     start = leave_frame(moved, stuck.mixture._own_frame())
@@ -70,13 +73,13 @@ def test_the_mixture_gains_at_least_what_its_changes_gain(covariance_type, weigh
     ).mixture
     posterior = posterior_of(mixture, X, weights)
     before = float(weights @ posterior.log_densities)
-    cuts = [cut_of(posterior, k) for k in range(8)]
-    splits = [best_split(cut) for cut in cuts if cut is not None]
+    splits = likely_splits(posterior, ALONE)
+    assert [split.replaced for split in splits] == [(k,) for k in range(8)]
     pairs = [
         (split, merge)
         for split in splits
         for merge in likely_merges(posterior)
-        if split is not None and not {*split.replaced} & {*merge.replaced}
+        if not {*split.replaced} & {*merge.replaced}
     ]
     assert pairs
     for split, merge in pairs[:: len(pairs) // 10 + 1]:
@@ -90,9 +93,9 @@ def test_the_mixture_gains_at_least_what_its_changes_gain(covariance_type, weigh
 def test_where_nothing_is_to_be_gained_nothing_is_moved():
     X, _ = stuck_fit("full")
     best = fit(X, 3, tol=1e-6, n_init=5).mixture
-    assert split_and_merge(posterior_of(best, X), map, 0.1) is None
+    assert split_and_merge(posterior_of(best, X), ALONE, 0.1) is None
     two = fit(X, 2, tol=1e-6).mixture
-    assert split_and_merge(posterior_of(two, X), map, 0.1) is None
+    assert split_and_merge(posterior_of(two, X), ALONE, 0.1) is None
 
 
 def test_only_so_many_rows_are_looked_at():
