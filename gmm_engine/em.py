@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
 from operator import add
 
 import numpy as np
@@ -83,16 +82,13 @@ def repaired(start: MStep, floor: FloatArray) -> MStep:
 def e_step(problem: Problem, parameters: Parameters) -> SufficientStatistics:
     """Return the statistics of all rows under `parameters`, and their likelihood."""
     kernel = kernel_for(_prepared(parameters, problem.frame))
-    return kernel.statistics(
-        reduce(
-            add,
-            problem.source.map(
-                lambda block: kernel.accumulate(block.rows, block.weights),
-                cost_per_row=kernel.cost_per_row,
-                result_numbers=kernel.result_numbers,
-            ),
-        )
+    sums = problem.source.reduce(
+        lambda block: kernel.accumulate(block.rows, block.weights),
+        add,
+        cost_per_row=kernel.cost_per_row,
+        result_numbers=kernel.result_numbers,
     )
+    return kernel.statistics(sums)
 
 
 def _prepared(parameters: Parameters, frame: Frame) -> Density:

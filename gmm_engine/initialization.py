@@ -21,8 +21,6 @@ from gmm_engine.types import AnyArray, FloatArray, IntArray
 from gmm_engine.validation import require_enough_rows
 
 LLOYD_ITERATIONS = 3
-# A component has at least this share of the rows at a start.
-_LEAST_SHARE = 1e-10
 
 Initialization = Callable[[FloatArray, FloatArray, int, np.random.Generator], AnyArray]
 """(points, sample weights, n_components, rng) → labels (n,) or responsibilities (K, n),
@@ -102,14 +100,17 @@ def start_from(
     structure: CovarianceStructure,
     floor: FloatArray,
 ) -> Parameters:
-    """Return parameters for an automatic start from what an initialization returns."""
+    """Return parameters for an automatic start from what an initialization returns.
+
+    From labels, components with few rows borrow from the others; from responsibilities
+    each has its part of all rows.
+    """
     if assignment.ndim == 1:
         start = compiled_kernels().start_of_labels(
             points, weights, assignment, n_components, structure
         )
     else:
         counts = assignment.sum(axis=1)
-        counts = np.maximum(counts, _LEAST_SHARE * counts.sum())
         means = assignment @ points / counts[:, None]
         statistics = moments_about(points, assignment, means, structure.moments)
         scatter = scatter_about_means(statistics, counts, structure.moments)

@@ -252,8 +252,7 @@ class GaussianMixture:
         is_large = len(rows) * cost_per_row > _WORTH_THREADS
         with team_of(n_processors() if is_large else 1) as team:
             source = ArraySource(rows, team=team)
-            for _ in source.map(function, cost_per_row=cost_per_row):
-                pass
+            source.reduce(function, lambda *_: None, cost_per_row=cost_per_row)
 
     def _own_frame(self) -> Frame:
         """Return a frame round the mixture: its mean, and its spread."""

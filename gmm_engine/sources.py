@@ -1,15 +1,16 @@
-"""Where EM gets its rows: a source maps a function over blocks of rows.
+"""Where EM gets its rows: a source adds up what a function returns of blocks of rows.
 
 EM needs nothing but this from its data, so they may live in memory, in a file or on
-other machines. A function given to `map` sees one block and returns something small.
+other machines. A function given to `reduce` sees one block and returns something small.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -22,14 +23,14 @@ from gmm_engine.types import AnyArray, FloatArray
 
 T = TypeVar("T")
 # Work worth handing to another thread, in operations: a fraction of a millisecond.
-_WORTH_A_BLOCK = 1e7
+_WORTH_A_THREAD = 1e7
 # A block that has to be converted holds at most this many numbers: 4 MB.
 _CONVERTED_NUMBERS = 1 << 19
-_MOST_BLOCKS = 32
+_MOST_SHARES = 32
 _FEATURES_FOR_BLAS_THREADS = 25
 # All results together: 32 MB.
 _RESULT_NUMBERS = 4_000_000
-# Blocks are whole tiles of the kernels, where those are longest.
+# Rows come in such numbers: some tiles of the kernels.
 _ROWS = 1024
 
 
@@ -59,14 +60,15 @@ class Source(Protocol):
     def total_weight(self) -> float:
         """Return the sum of the sample weights, n_samples without weights."""
 
-    def map(
+    def reduce(
         self,
         function: Callable[[Block], T],
+        combine: Callable[[T, T], T],
         *,
         cost_per_row: float = 50.0,
         result_numbers: int = 0,
-    ) -> Iterable[T]:
-        """Return function(block) for each block, in the order of the rows.
+    ) -> T:
+        """Return function(block) of all blocks, combined in the order of the rows.
 
         What `function` costs, in operations for each row and in numbers that it
         returns, decides how large the blocks are; how many threads there are does not,
@@ -100,32 +102,43 @@ class ArraySource:
             return float(len(self.rows))
         return float(self.weights.sum())
 
-    def map(
+    def reduce(
         self,
         function: Callable[[Block], T],
+        combine: Callable[[T, T], T],
         *,
         cost_per_row: float = 50.0,
         result_numbers: int = 0,
-    ) -> Iterable[T]:
-        size = self.block_size or self._block_size(cost_per_row, result_numbers)
-        starts = range(0, len(self.rows), size)
-
-        def on_block(start: int) -> T:
-            return function(self._block(start, start + size))
-
-        return self.team.map(on_block, starts)
-
-    def _block_size(self, cost_per_row: float, result_numbers: int) -> int:
+    ) -> T:
         n_samples = len(self.rows)
-        n_blocks = min(
-            n_samples * cost_per_row / _WORTH_A_BLOCK,
+        share = self.block_size or self._share(cost_per_row, result_numbers)
+        size = share if self._is_ready else min(share, self._convertible)
+
+        def on_share(start: int) -> T:
+            """Return what a thread makes of its share; it keeps one result only."""
+            stop = min(start + share, n_samples)
+            blocks = (
+                self._block(first, min(first + size, stop))
+                for first in range(start, stop, size)
+            )
+            return reduce(combine, map(function, blocks))
+
+        return reduce(combine, self.team.map(on_share, range(0, n_samples, share)))
+
+    def _share(self, cost_per_row: float, result_numbers: int) -> int:
+        """Return how many rows a thread takes at a time."""
+        n_samples = len(self.rows)
+        n_shares = min(
+            n_samples * cost_per_row / _WORTH_A_THREAD,
             _RESULT_NUMBERS / max(1, result_numbers),
-            _MOST_BLOCKS,
+            _MOST_SHARES,
         )
-        size = math.ceil(n_samples / max(1, round(n_blocks)))
-        if not self._is_ready:
-            size = min(size, max(_ROWS, _CONVERTED_NUMBERS // self.n_features))
-        return -(-size // _ROWS) * _ROWS
+        return _rounded(math.ceil(n_samples / max(1, round(n_shares))))
+
+    @property
+    def _convertible(self) -> int:
+        """Return how many rows are converted at a time."""
+        return _rounded(max(1, _CONVERTED_NUMBERS // self.n_features))
 
     @property
     def _is_ready(self) -> bool:
@@ -142,6 +155,10 @@ class ArraySource:
         rows = np.require(self.rows[start:stop], np.float64, ["C", "A"])
         weights = None if self.weights is None else self.weights[start:stop]
         return Block(start, rows, weights)
+
+
+def _rounded(n_rows: int) -> int:
+    return -(-n_rows // _ROWS) * _ROWS
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from operator import add
 
 import numpy as np
@@ -158,7 +157,11 @@ def _one_m_step(problem: Problem, responsibilities: FloatArray) -> MStep:
                 problem.structure.moments,
             )
 
-        return reduce(add, problem.source.map(on_block))
+        numbers = n_components * (n_features + 1) ** 2
+        sums: SufficientStatistics = problem.source.reduce(
+            on_block, add, result_numbers=numbers
+        )
+        return sums
 
     first = gather(np.zeros((n_components, n_features)))
     counts = np.where(first.counts > 0, first.counts, 1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 
@@ -102,13 +101,14 @@ def _ranges(source: Source) -> tuple[FloatArray, FloatArray, bool]:
         result: tuple[FloatArray, FloatArray, bool] = kernels.ranges(block.rows)
         return result
 
-    return reduce(
+    return source.reduce(
+        on_block,
         lambda a, b: (
             np.minimum(a[0], b[0]),
             np.maximum(a[1], b[1]),
             a[2] and b[2],
         ),
-        source.map(on_block, cost_per_row=4.0 * source.n_features),
+        cost_per_row=4.0 * source.n_features,
     )
 
 
@@ -122,7 +122,8 @@ def _moments(source: Source, frame: Frame) -> tuple[float, FloatArray, FloatArra
         )
         return result
 
-    return reduce(
+    return source.reduce(
+        on_block,
         lambda a, b: (a[0] + b[0], a[1] + b[1], a[2] + b[2]),
-        source.map(on_block, cost_per_row=8.0 * source.n_features),
+        cost_per_row=8.0 * source.n_features,
     )

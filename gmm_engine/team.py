@@ -36,27 +36,30 @@ class Team:
             return [function(item) for _, item in waiting]
         n_items = len(waiting)
         done: dict[int, T] = {}
+        failed: dict[int, BaseException] = {}
 
         def take_turns() -> None:
-            try:
-                while (turn := _first_of(waiting)) is not None:
-                    place, item = turn
+            while (turn := _first_of(waiting)) is not None:
+                place, item = turn
+                try:
                     done[place] = function(item)
-            except BaseException:
-                # Nobody is to begin another.
-                waiting.clear()
-                raise
+                except BaseException as error:  # raised below
+                    failed[place] = error
+                    # Nobody is to begin another.
+                    waiting.clear()
 
-        helping = [
-            self.helpers.submit(take_turns)
-            for _ in range(min(self.n_helpers, n_items - 1))
-        ]
+        helping = []
         try:
+            for _ in range(min(self.n_helpers, n_items - 1)):
+                helping.append(self.helpers.submit(take_turns))
             take_turns()
         finally:
-            # Who has not begun yet comes too late.
+            waiting.clear()
+            # Who has not begun yet comes too late; the others are waited for.
             for one in [one for one in helping if not one.cancel()]:
-                one.result()
+                one.exception()
+        if failed:
+            raise failed[min(failed)]
         return [done[place] for place in range(n_items)]
 
 

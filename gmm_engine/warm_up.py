@@ -11,6 +11,12 @@ import numpy as np
 
 from gmm_engine.covariance import COVARIANCE_TYPES
 from gmm_engine.fitting import fit
+from gmm_engine.frame import Frame
+from gmm_engine.mixture import GaussianMixture, enter_frame
+from gmm_engine.search.posterior import Posterior
+from gmm_engine.search.splits import likely_splits
+from gmm_engine.team import ALONE
+from gmm_engine.types import FloatArray
 
 
 def warm_up() -> None:
@@ -24,6 +30,15 @@ def warm_up() -> None:
         mixture.predict_proba(X)
         mixture.score_samples(X)
         mixture.sample(2, 0)
+        _load_splits(mixture, X)
+
+
+def _load_splits(mixture: GaussianMixture, X: FloatArray) -> None:
+    """Load what only a search among three components or more needs."""
+    frame = Frame.identity(mixture.n_features)
+    floor, weights = np.full(mixture.n_features, 1e-9), np.ones(len(X))
+    parameters, rng = enter_frame(mixture, frame), np.random.default_rng(0)
+    likely_splits(Posterior.of(parameters, floor, X, weights, rng), ALONE)
 
 
 if __name__ == "__main__":

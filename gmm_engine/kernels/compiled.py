@@ -5,9 +5,11 @@ aligned, and eight numbers at a time where the machine can. Within a tile the lo
 densities are (K, T). All kernels are in this one file, because numba's cache looks at
 the file of a function, but not at those of the functions it calls.
 
-Features are padded with zeros to P, a multiple of four. The kernels share `rows`
-(n, D), `weights` (n,) or (0,) for none, `center` and `scale` (D,) of the frame, `means`
-(K, P), and by `kind` of moments the whiteners and the sums of second moments:
+Tiles are multiples of 32 rows, the group in which generated code works: beyond the last
+row of a tile weights are zero. Features are padded with zeros to P, a multiple of four.
+The kernels share `rows` (n, D), `weights` (n,) or (0,) for none, `center` and `scale`
+(D,) of the frame, `means` (K, P), and by `kind` of moments the whiteners and the sums
+of second moments:
 
 FULL: (K, P, P), lower triangular · POOLED: (1, P, P), and `means` are whitened, as are
 the sums · DIAGONAL: (K, 1, P) · TRACE: (K, 1, 1).
@@ -110,7 +112,7 @@ class _Vectors:
         return ir.Constant(self.type, [value] * self.width)
 
     def larger(self, a: Any, b: Any) -> Any:
-        """Return the larger of a and b; b where a is not a number."""
+        """Return the larger of a and b; b where one is not a number."""
         return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
 
     def smaller(self, a: Any, b: Any) -> Any:
@@ -248,8 +250,8 @@ def _load_few(
                 row = builder.mul(loop.index, v.number(8))
                 for i, (c, s) in enumerate(frame):
                     x = builder.fdiv(builder.fsub(feature(i, n, loaded), c), s)
-                    x = v.larger(x, v.constant(-FARTHEST))
-                    x = v.smaller(x, v.constant(FARTHEST))
+                    x = v.larger(v.constant(-FARTHEST), x)
+                    x = v.smaller(v.constant(FARTHEST), x)
                     v.store(x, zs, v.offset(builder.mul(tile, v.number(i)), row))
 
         for n in range(1, FEW + 1):
@@ -1578,7 +1580,7 @@ def k_means(
 
 
 @compiled
-def label_moments(
+def _label_moments(
     points: FloatArray,
     weights: FloatArray,
     labels: IntArray,
@@ -1648,7 +1650,7 @@ def rows_of(
 def axis_moments(
     points: FloatArray,
     weights: FloatArray,
-    ends: IntArray,
+    bounds: IntArray,
     means: FloatArray,
     axes: FloatArray,
     most: float,
@@ -1657,15 +1659,16 @@ def axis_moments(
 ) -> None:
     """Fill Σ w s² and Σ w s⁴ of s = (x - mean) @ axes, (C, D), with no s² above most.
 
-    The c-th component's rows end at ends[c]; axes are (C, D, D).
+    The c-th component has the rows from bounds[c, 0] to bounds[c, 1]; axes are
+    (C, D, D).
     """
     n_features, tile = points.shape[1], 64
     z, scores = np.empty((n_features, tile)), np.empty(tile)
     seconds[:] = 0.0
     fourths[:] = 0.0
-    for c in range(len(ends)):
-        for start in range(ends[c - 1] if c > 0 else 0, ends[c], tile):
-            n = min(tile, ends[c] - start)
+    for c in range(len(bounds)):
+        for start in range(bounds[c, 0], bounds[c, 1], tile):
+            n = min(tile, bounds[c, 1] - start)
             for t in range(n):
                 for i in range(n_features):
                     z[i, t] = points[start + t, i] - means[c, i]
@@ -1746,7 +1749,7 @@ def start_of_labels(
     n_components = len(weights)
     counts, centers = np.empty(n_components), np.empty((n_components, n))
     scatter = np.empty((n_components, n, n))
-    label_moments(points, row_weights, labels, counts, centers, scatter)
+    _label_moments(points, row_weights, labels, counts, centers, scatter)
     # Each has some share of the rows.
     counts[:] = np.maximum(counts, 1e-10 * counts.sum())
     total = counts.sum()

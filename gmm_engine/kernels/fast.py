@@ -95,15 +95,14 @@ class Layout:
     def unpacked(
         self, weights: FloatArray, means: FloatArray, covariances: FloatArray
     ) -> Parameters:
-        """Return what the arrays hold; the weights are not copied."""
+        """Return copies of what the arrays of one mixture hold."""
         n = self.n_features
         sizes = self._sizes(n)
-        shape = self.structure.shape(self.n_components, n)
-        own = np.ascontiguousarray(covariances[:, : sizes[1], : sizes[2]])
+        own = np.array(covariances[:, : sizes[1], : sizes[2]], order="C")
         return Parameters(
-            weights,
-            np.ascontiguousarray(means[:, :n]),
-            own.reshape(shape),
+            weights.copy(),
+            np.array(means[:, :n], order="C"),
+            own.reshape(self.structure.shape(self.n_components, n)),
             self.structure,
         )
 
@@ -186,15 +185,16 @@ def runs_from_k_means(
     floor: FloatArray,
     n_iter: int,
     tol: float,
-) -> list[tuple[Parameters, ShortRun]] | int:
+) -> tuple[list[tuple[Parameters, ShortRun]], int]:
     """Return starts by k-means++ of the scaled points, and where short runs lead.
 
-    Each has its `uniforms` (S, K, candidates). If fewer than K points are distinct,
-    returns how many are.
+    Each has its `uniforms` (S, K, candidates). Also returns how many seeds are
+    distinct; there are no starts if that is fewer than K.
     """
     n_starts, n_components, _ = uniforms.shape
     n_features = points.shape[1]
     layout = Layout(structure, n_components, n_features)
+    frame = Frame.identity(n_features)
     starts, ends = layout.empty(n_starts), layout.empty(n_starts)
     log_likelihoods = np.empty((n_starts, n_iter + 1))
     n_done = np.empty(n_starts, dtype=np.int64)
@@ -206,8 +206,8 @@ def runs_from_k_means(
         _read_only(weights),
         uniforms,
         n_lloyd,
-        _read_only(np.zeros(n_features)),
-        _read_only(np.ones(n_features)),
+        _read_only(frame.center),
+        _read_only(frame.scale),
         _padded_floor(floor),
         n_iter,
         tol,
@@ -217,8 +217,8 @@ def runs_from_k_means(
         n_done,
     )
     if n_distinct < n_components:
-        return n_distinct
-    return [
+        return [], n_distinct
+    runs = [
         (
             layout.unpacked(*(array[s] for array in starts)),
             ShortRun(
@@ -228,6 +228,7 @@ def runs_from_k_means(
         )
         for s, n in enumerate(n_done)
     ]
+    return runs, n_distinct
 
 
 class Parts(NamedTuple):
@@ -283,7 +284,7 @@ def axis_moments(
     compiled.axis_moments(
         _read_only(parts.points),
         _read_only(parts.weights),
-        parts.bounds[:, 1].copy(),
+        parts.bounds,
         means,
         axes,
         most,
@@ -310,6 +311,7 @@ def runs_on_parts(
     """
     n_starts, n_components, n_features = means.shape
     layout = Layout(structure, n_components, n_features)
+    frame = Frame.identity(n_features)
     packed = layout.packed(weights, means, covariances)
     log_likelihoods = np.empty(n_starts)
     compiled.runs_on_parts(
@@ -318,8 +320,8 @@ def runs_on_parts(
         _read_only(parts.points),
         _read_only(parts.weights),
         parts.bounds[owners],
-        _read_only(np.zeros(n_features)),
-        _read_only(np.ones(n_features)),
+        _read_only(frame.center),
+        _read_only(frame.scale),
         _padded_floor(floor),
         n_iter,
         *packed,

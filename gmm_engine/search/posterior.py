@@ -52,8 +52,7 @@ class Posterior:
         responsibilities = np.empty((len(points), parameters.n_components))
         log_densities = np.empty(len(points))
         # The points are in their frame already.
-        n_features = parameters.n_features
-        frame = Frame(np.zeros(n_features), np.ones(n_features))
+        frame = Frame.identity(parameters.n_features)
         kernel = kernel_for(prepare(parameters, frame))
         kernel.posterior(points, log_densities, responsibilities)
         return cls(parameters, floor, points, weights, responsibilities, log_densities)

@@ -134,6 +134,10 @@ class Search:
             return 1
         return N_STARTS if self._is_cheap else N_STARTS_COSTLY
 
+    @property
+    def _sample_tol(self) -> float:
+        return _SAMPLE_TOL_SHARE * self.tol
+
     def _operations(self, sample: Sample, n_iter: int) -> float:
         """Return about how many operations iterations on a sample take."""
         per_row = operations_per_row(
@@ -179,7 +183,7 @@ class Search:
         seeds: Sequence[np.random.SeedSequence],
     ) -> list[Candidate]:
         rngs = [np.random.default_rng(seed) for seed in seeds]
-        runs = compiled_kernels().runs_from_k_means(
+        runs, n_distinct = compiled_kernels().runs_from_k_means(
             sample.points,
             scaled,
             sample.weights,
@@ -188,10 +192,9 @@ class Search:
             self.problem.structure,
             self.problem.floor,
             min(_SHORT // 2, self.max_iter),
-            _SAMPLE_TOL_SHARE * self.tol,
+            self._sample_tol,
         )
-        if isinstance(runs, int):
-            require_enough_rows(self.n_components, runs, distinct=True)
+        require_enough_rows(self.n_components, n_distinct, distinct=True)
         return [self._ended(sample, start, run) for start, run in runs]
 
     def _compiled(self, sample: Sample, candidate: Candidate, n_iter: int) -> Candidate:
@@ -205,7 +208,7 @@ class Search:
             sample.rows,
             sample.source.weights,
             min(n_iter, self.max_iter),
-            _SAMPLE_TOL_SHARE * self.tol,
+            self._sample_tol,
         )
         return self._ended(sample, candidate.start, run)
 
@@ -264,8 +267,8 @@ class Search:
 
     def _run_on(self, sample: Sample, start: Parameters) -> EmRun:
         problem = replace(self.problem, source=sample.source)
-        tol = _SAMPLE_TOL_SHARE * self.tol
-        return EmRun(problem, as_start(start), tol, accelerate=self.accelerate)
+        tol, accelerate = self._sample_tol, self.accelerate
+        return EmRun(problem, as_start(start), tol, accelerate=accelerate)
 
     def _advanced(
         self, run: EmRun, candidate: Candidate, n_iter: int, standing: Standing | None

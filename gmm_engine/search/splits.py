@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 # How many iterations a component's two halves are given to find their places.
 _LOCAL_ITERATIONS = 6
-# Components are split together while their rows are no more numbers than this: 8 MB.
-_TOGETHER = 1 << 20
+# Components are split together while they take no more numbers than this, 16 MB: their
+# rows, and some matrices for each.
+_TOGETHER, _MATRICES = 1 << 21, 16
+_GROUPS_EACH = 2
 # Rows are not followed to squared distances, in variances, beyond this.
 _FAR = 1e6
 # A normal distribution's kurtosis; that of two heaps is less, and that of a core in a
@@ -33,12 +35,15 @@ _HALF = 0.8
 
 
 def likely_splits(posterior: Posterior, team: Team) -> list[Change]:
-    """Return the best way found to make two components of each."""
-    n_components = posterior.parameters.n_components
-    n_groups = max(
-        team.size, math.ceil(posterior.points.size * n_components / _TOGETHER)
+    """Return the best way found to make two components of each, in their order."""
+    mixture = posterior.parameters
+    numbers = posterior.points.size + _MATRICES * mixture.n_features**2
+    n_groups = math.ceil(mixture.n_components * numbers / _TOGETHER)
+    # Components differ in their rows: so each thread has some groups.
+    n_groups = max(n_groups, 1 if team.size == 1 else _GROUPS_EACH * team.size)
+    groups = np.array_split(
+        np.arange(mixture.n_components), min(mixture.n_components, n_groups)
     )
-    groups = np.array_split(np.arange(n_components), min(n_components, n_groups))
     return list(
         chain.from_iterable(team.map(lambda some: _splits(posterior, some), groups))
     )
@@ -47,19 +52,17 @@ def likely_splits(posterior: Posterior, team: Team) -> list[Change]:
 def _splits(posterior: Posterior, components: IntArray) -> list[Change]:
     """Return the best split of each of some components that has rows enough."""
     mixture, structure = posterior.parameters, posterior.parameters.structure
-    parts: Parts = compiled_kernels().parts_of(
-        posterior.points,
-        posterior.weights,
-        posterior.responsibilities,
-        posterior.log_densities,
-        components,
-        LEAST_PART,
+    parts = _parts_of(posterior, components)
+    # Each half has to hold enough rows for a covariance of its own.
+    n_rows = parts.bounds[:, 1] - parts.bounds[:, 0]
+    enough = n_rows >= 2 * (mixture.n_features + 2)
+    components = components[enough]
+    if not len(components):
+        return []
+    parts = parts._replace(
+        bounds=parts.bounds[enough], log_likelihoods=parts.log_likelihoods[enough]
     )
     owners, means, matrices = _halves(mixture, components, parts)
-    # Each half has to hold enough rows for a covariance of its own.
-    n_rows = (parts.bounds[:, 1] - parts.bounds[:, 0])[owners]
-    enough = n_rows >= 2 * (mixture.n_features + 2)
-    owners, means, matrices = owners[enough], means[enough], matrices[enough]
     runs = compiled_kernels().runs_on_parts(
         parts,
         owners,
@@ -72,25 +75,46 @@ def _splits(posterior: Posterior, components: IntArray) -> list[Change]:
     )
     best: dict[int, Change] = {}
     for owner, (ended, log_likelihood) in zip(owners.tolist(), runs, strict=True):
-        if log_likelihood == -np.inf:
-            continue
         k = int(components[owner])
-        begin, end = parts.bounds[owner]
-        total = float(parts.weights[begin:end].sum())
-        if structure.moments is Moments.POOLED:
-            gain = pooled_gain(posterior, ended.weights, ended.means, total)
-        else:
-            own = total * math.log(mixture.weights[k])
-            gain = log_likelihood + own - float(parts.log_likelihoods[owner])
-        if k not in best or gain > best[k].gain:
-            shares = Parameters(
-                ended.weights * mixture.weights[k],
-                ended.means,
-                ended.covariances,
-                structure,
-            )
-            best[k] = Change((k,), shares, gain)
-    return list(best.values())
+        change = _change(posterior, k, parts, owner, ended, log_likelihood)
+        if change.gain > (best[k].gain if k in best else -np.inf):
+            best[k] = change
+    return [best[k] for k in sorted(best)]
+
+
+def _parts_of(posterior: Posterior, components: IntArray) -> Parts:
+    parts: Parts = compiled_kernels().parts_of(
+        posterior.points,
+        posterior.weights,
+        posterior.responsibilities,
+        posterior.log_densities,
+        components,
+        LEAST_PART,
+    )
+    return parts
+
+
+def _change(
+    posterior: Posterior,
+    k: int,
+    parts: Parts,
+    owner: int,
+    ended: Parameters,
+    log_likelihood: float,
+) -> Change:
+    """Return the change of component k to what two in its place have become."""
+    mixture, structure = posterior.parameters, posterior.parameters.structure
+    begin, end = parts.bounds[owner]
+    total = float(parts.weights[begin:end].sum())
+    gain = log_likelihood
+    if structure.moments is not Moments.POOLED:
+        gain += total * math.log(mixture.weights[k]) - parts.log_likelihoods[owner]
+    elif gain > -np.inf:
+        gain = pooled_gain(posterior, ended.weights, ended.means, total)
+    shares = Parameters(
+        ended.weights * mixture.weights[k], ended.means, ended.covariances, structure
+    )
+    return Change((k,), shares, float(gain))
 
 
 def _halves(

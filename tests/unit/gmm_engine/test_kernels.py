@@ -140,6 +140,42 @@ def test_rows_of_no_weight_at_all_leave_no_subnormal_numbers():
     assert 1e-290 < np.abs(sums.second[1]).max() < 1e-200
 
 
+@pytest.mark.parametrize("n_features", [1, 2, 3, 4, 5, 6, 18, 19])
+def test_no_row_is_left_out_or_taken_twice(n_features):
+    """Around groups of eight and 32 rows, and tiles; also one row after a full tile."""
+    rng = np.random.default_rng(n_features)
+    mixture = random_mixture(rng, 3, n_features, "full")
+    X, _ = mixture.sample(600, rng)
+    density = density_of(mixture)
+    kernel = fast.Kernel(density)
+    for n in (1, 7, 8, 9, 31, 32, 33, 287, 288, 289, 543, 544, 545):
+        sums = kernel.statistics(kernel.accumulate(X[:n], None))
+        expected = reference.accumulate(density, X[:n], None)
+        assert_statistics_agree(sums, expected, rtol=1e-11)
+        log_densities = np.empty(n)
+        kernel.log_densities(X[:n], log_densities)
+        joint = reference.log_joint(density, X[:n])
+        assert_allclose(log_densities, reference.log_evidence(joint), rtol=1e-11)
+
+
+@pytest.mark.parametrize("n_features", range(1, 251))
+def test_tiles_are_whole_groups_of_rows(n_features):
+    """Generated code writes up to the end of a group."""
+    assert fast._tile_for(n_features) % 32 == 0
+
+
+def test_shares_of_a_row_are_those_of_long_doubles():
+    far = np.array([0.0, -1e-300, -1e-17, -0.3, -1.0, -40.0, -599.0, -601.0, -np.inf])
+    joint = np.zeros((2, 32))
+    joint[1, : len(far)] = far
+    shares, largest, total = np.ones(32), np.empty(32), np.empty(32)
+    compiled._share_out(joint, 32, shares, largest, total)
+    powers = np.exp(np.maximum(far, -600.0).astype(np.longdouble))
+    assert_allclose(joint[1, : len(far)], powers / (1 + powers), rtol=1e-15)
+    assert_allclose(total[: len(far)], 1 + powers, rtol=1e-15)
+    assert (largest == 0).all()
+
+
 @pytest.mark.parametrize(
     "x",
     [

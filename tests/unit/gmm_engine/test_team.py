@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -46,39 +45,39 @@ def test_the_caller_is_one_of_them_and_does_not_wait_for_those_who_come_too_late
 
 def test_after_an_exception_nobody_begins_another():
     begun = []
+    failing = threading.Barrier(3, timeout=30)
 
     def fail(item: int) -> None:
         begun.append(item)
-        time.sleep(0.01)
-        raise IndexError("of this item")
+        failing.wait()
+        raise IndexError(f"of item {item}")
 
-    with team_of(3) as team, pytest.raises(IndexError, match="of this item"):
+    # All three fail at once; the error is that of the first item, as in a loop.
+    with team_of(3) as team, pytest.raises(IndexError, match="of item 0"):
         team.map(fail, range(1_000))
-    assert len(begun) <= 6
+    assert sorted(begun) == [0, 1, 2]
 
 
-def test_an_exception_on_another_thread_reaches_the_caller():
+def test_an_exception_on_another_thread_reaches_the_caller_once_all_have_ended():
     caller = threading.get_ident()
-    started = threading.Event()
-    begun = []
+    meeting, ended = threading.Barrier(2, timeout=30), []
 
     def fail(item: int) -> None:
-        begun.append(item)
+        meeting.wait()
         if threading.get_ident() != caller:
-            started.set()
             raise ValueError("of a helper")
-        started.wait(30)
-        time.sleep(0.1)
+        ended.append(item)
 
-    with team_of(2) as team, pytest.raises(ValueError, match="of a helper"):
-        team.map(fail, range(1_000))
-    assert len(begun) <= 2
+    with team_of(2) as team:
+        with pytest.raises(ValueError, match="of a helper"):
+            team.map(fail, range(2))
+        assert len(ended) == 1
 
 
 def test_nobody_is_left_behind():
     before = threading.active_count()
     with team_of(4) as team:
-        team.map(lambda _: time.sleep(0.001), range(8))
+        team.map(abs, range(8))
     assert threading.active_count() == before
     with team_of(1) as team:
         assert team is ALONE
