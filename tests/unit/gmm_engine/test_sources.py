@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from operator import add
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from gmm_engine.team import team_of
 class Result:
     """A sum that can be counted."""
 
-    alive: weakref.WeakSet[Result] = weakref.WeakSet()
-    most = 0
+    alive: ClassVar[weakref.WeakSet[Result]] = weakref.WeakSet()
+    most: ClassVar[int] = 0
 
     def __init__(self, value: float) -> None:
         self.value = value
