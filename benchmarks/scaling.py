@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.kernel import ours, overlapping, seconds_per_iteration
 from benchmarks.machine import milliseconds, write_table
+from gmm_engine.kernels.compiled import FEW
 from gmm_engine.kernels.fast import _tile_for
 
 SIZES = [
@@ -20,7 +21,7 @@ SIZES = [
 
 def path(n_features: int) -> str:
     """Return which code a full covariance of this size goes through."""
-    loops = "in registers" if n_features <= 4 else "blocks of 4 × 4"
+    loops = "in registers" if n_features <= FEW else "blocks of 4 × 4"
     return f"{loops}, tiles of {_tile_for(n_features)}"
 
 

@@ -26,6 +26,8 @@ _HISTORY_NUMBERS = 4_000_000
 _DAMPING = 1e-9
 # No coordinate (a logarithm, or a mean in standard deviations) moves farther at once.
 _LONGEST_STEP = 3.0
+# By how much the longest step shrinks when it did not help, and grows when it did.
+_SHRINK, _GROW, SMALLEST_RADIUS = 0.25, 4.0, 1e-4
 # The same where EM is followed, not led.
 _LONGEST_STRETCH = 0.25
 # Components are all but equal when they differ by less than this many deviations.
@@ -40,6 +42,9 @@ class Accelerator:
     def __init__(self) -> None:
         self._points: list[FloatArray] = []
         self._residuals: list[FloatArray] = []
+        # How far a proposal may lie, and how far the last one did.
+        self.radius = _LONGEST_STEP
+        self._length = 0.0
 
     def forget(self) -> None:
         """Start anew, after a step that did not come from here or did not help."""
@@ -50,9 +55,21 @@ class Accelerator:
         """Return the points and residuals observed, oldest first."""
         return np.array(self._points), np.array(self._residuals)
 
-    def restore(self, points: FloatArray, residuals: FloatArray) -> None:
+    def restore(self, points: FloatArray, residuals: FloatArray, radius: float) -> None:
         """Go on from a history."""
         self._points, self._residuals = list(points), list(residuals)
+        self.radius = radius
+
+    def judge(self, *, is_better: bool) -> None:
+        """Learn from the last proposal how far the next may lie.
+
+        Along a ridge that bends only short steps gain anything.
+        """
+        if not is_better:
+            self.forget()
+            self.radius = max(_SHRINK * self._length, SMALLEST_RADIUS)
+        elif self._length >= 0.5 * self.radius:
+            self.radius = min(_GROW * self.radius, _LONGEST_STEP)
 
     def observe(self, current: Parameters, em: Parameters) -> None:
         """Take note that EM goes from `current` to `em`."""
@@ -83,7 +100,8 @@ class Accelerator:
         if not np.isfinite(longest):
             self.forget()
             return None
-        reach = _LONGEST_STEP / max(longest, _LONGEST_STEP)
+        reach = self.radius / max(longest, self.radius)
+        self._length = float(reach * longest)
         return from_vector(self._points[-1] + reach * step, em)
 
 

@@ -13,7 +13,7 @@ from gmm_engine.covariance import structure_of
 from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.types import FloatArray
 
-VERSION = 2
+VERSION = 3
 
 
 class Phase(enum.IntEnum):
@@ -50,6 +50,7 @@ _RUN_ARRAYS = (
     "dropped",
     "points",
     "residuals",
+    "radius",
     "frame_iterations",
     "frame_log_likelihoods",
     "frame_weights",

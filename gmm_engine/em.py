@@ -246,11 +246,14 @@ class EmRun:
         self.gains.clear()
         statistics = self._evaluated(beyond.parameters)
         gain = self._gain(statistics)
+        assert self.accelerator is not None
+        if not is_leaving:
+            self.accelerator.judge(is_better=gain > 0)
+        elif gain <= 0:
+            self.accelerator.forget()
         if gain > 0:
             self._move_to(beyond, statistics)
         else:
-            assert self.accelerator is not None
-            self.accelerator.forget()
             self.n_leaving = 0
             self._note()
         if gain <= REMAINING_SHARE * self.tol or is_leaving:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gmm_engine.acceleration import Accelerator, to_vector
+from gmm_engine.acceleration import SMALLEST_RADIUS, Accelerator, to_vector
 from gmm_engine.checkpoint import Checkpoint
 from gmm_engine.em import EmRun, MStep, Problem
 from gmm_engine.errors import EngineError, InvalidArgumentError
@@ -44,7 +44,8 @@ def run_arrays(run: EmRun) -> dict[str, object]:
     parameters = run.parameters
     # Frames from before a component was dropped have another shape, and are left out.
     kept = [e for e in run.recorder.kept if e[2].n_components == len(run.collapsed)]
-    points, residuals = (run.accelerator or Accelerator()).history()
+    accelerator = run.accelerator or Accelerator()
+    points, residuals = accelerator.history()
     return {
         "tol": [run.tol],
         "floor": run.problem.floor,
@@ -59,6 +60,7 @@ def run_arrays(run: EmRun) -> dict[str, object]:
         ).reshape(-1, 2),
         "points": points,
         "residuals": residuals,
+        "radius": [accelerator.radius],
         "frame_iterations": [e[0] for e in kept],
         "frame_log_likelihoods": [e[1] for e in kept],
         "frame_weights": _stacked([e[2].weights for e in kept]),
@@ -112,7 +114,8 @@ def resumed(reading: Reading, source: ArraySource, frame: Frame) -> EmRun:
     run.dropped = _dropped(reading)
     points, residuals = _history(reading, run.parameters)
     if run.accelerator is not None:
-        run.accelerator.restore(points, residuals)
+        radius = reading.array("radius", 1, least=SMALLEST_RADIUS)
+        run.accelerator.restore(points, residuals, float(radius[0]))
     run.recorder.stride = reading.number("stride", least=1)
     run.recorder.kept = _entries(reading, run)
     run.recorder.latest = (run.iteration, run.log_likelihood, run.parameters)

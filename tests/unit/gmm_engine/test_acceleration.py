@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from numpy.testing import assert_allclose
 
 from gmm_engine import COVARIANCE_TYPES, GaussianMixture, fit
-from gmm_engine.acceleration import from_vector, stretched, to_vector
+from gmm_engine.acceleration import (
+    SMALLEST_RADIUS,
+    Accelerator,
+    from_vector,
+    stretched,
+    to_vector,
+)
 from gmm_engine.mixture import enter_frame, leave_frame
 from tests.oracles import reference_data, start_labels
 from tests.strategies import mixtures
@@ -52,6 +61,62 @@ def test_fewer_iterations_and_the_same_likelihood(
     fast = fit(X, **options)
     assert fast.n_iter <= plain.n_iter
     assert fast.log_likelihood >= plain.log_likelihood - 1e-9 * len(X)
+
+
+def proposing() -> tuple[Accelerator, list]:
+    """Return an accelerator that has seen EM creep along a line, and its points."""
+    mixture = GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [1.0, 1.0], "spherical")
+    start = enter_frame(mixture, mixture._own_frame())
+    ways = [0.0]
+    for i in range(4):
+        ways.append(ways[-1] + 0.1 * 0.99**i)
+    points = [replace(start, means=start.means + way) for way in ways]
+    accelerator = Accelerator()
+    for here, there in pairwise(points):
+        accelerator.observe(here, there)
+    return accelerator, points
+
+
+def test_a_proposal_that_does_not_help_makes_the_next_ones_shorter():
+    accelerator, (*_, before, last) = proposing()
+    longest = accelerator.radius
+    lengths = []
+    for _ in range(3):
+        proposed = accelerator.propose(before, last)
+        assert proposed is not None
+        deviation = np.sqrt(last.covariances[0])
+        lengths.append(np.abs(proposed.means - last.means).max() / deviation)
+        history = accelerator.history()
+        accelerator.judge(is_better=False)
+        assert accelerator.propose(before, last) is None
+        accelerator.restore(*history, accelerator.radius)
+    assert_allclose(lengths, [longest, longest / 4, longest / 16])
+    for _ in range(20):
+        accelerator.restore(*history, accelerator.radius)
+        accelerator.propose(before, last)
+        accelerator.judge(is_better=False)
+    assert accelerator.radius == SMALLEST_RADIUS
+
+
+def test_a_proposal_that_helps_makes_the_next_ones_longer_up_to_a_bound():
+    accelerator, (*_, before, last) = proposing()
+    longest = accelerator.radius
+    accelerator.restore(*accelerator.history(), longest / 8)
+    for expected in (longest / 2, longest, longest):
+        assert accelerator.propose(before, last) is not None
+        accelerator.judge(is_better=True)
+        assert accelerator.radius == expected
+    # One that was short of its own accord says nothing of longer ones.
+    short = GaussianMixture([1.0], [[0.0]], [1.0], "spherical")
+    start = enter_frame(short, short._own_frame())
+    accelerator = Accelerator()
+    ways = [0.0, 0.1, 0.11, 0.111, 0.1111]
+    for here, there in pairwise([replace(start, means=start.means + w) for w in ways]):
+        accelerator.observe(here, there)
+    accelerator.restore(*accelerator.history(), longest / 8)
+    assert accelerator.propose(start, start) is not None
+    accelerator.judge(is_better=True)
+    assert accelerator.radius == longest / 8
 
 
 def test_slow_convergence_takes_at_most_a_third_of_the_iterations():
