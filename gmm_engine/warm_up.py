@@ -1,7 +1,7 @@
 """Compile the kernels, or load them from numba's cache: `python -m gmm_engine.warm_up`.
 
 Run it once when the engine is installed, so that no user waits for the compiler (about
-ten seconds); and call `warm_up()` in a process that will fork workers, so that these
+25 seconds); and call `warm_up()` in a process that will fork workers, so that these
 find the kernels loaded. It starts no threads.
 """
 

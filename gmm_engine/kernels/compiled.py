@@ -729,6 +729,14 @@ def _tile_of(n_lines: int, tile: int) -> FloatArray:
 
 
 @compiled
+def _copy(source: FloatArray, target: FloatArray) -> None:
+    """target[...] = source, which numba takes a second to compile for each pair."""
+    flat, filled = source.ravel(), target.ravel()
+    for i in range(len(flat)):
+        filled[i] = flat[i]
+
+
+@compiled
 def _load(
     rows: FloatArray,
     start: int,
@@ -1296,13 +1304,14 @@ def _whiten_all(
     constant = -0.5 * n_features * math.log(2 * math.pi)
     for k in range(n_components):
         log_constants[k] = math.log(weights[k]) + constant
-    whitened_means[:] = means
+    _copy(means, whitened_means)
     if kind in (FULL, POOLED):
         factor = np.zeros((padded, padded))
         margin = np.empty((n_features, n_features))
         for k in range(len(covariances)):
-            margin[:] = covariances[k, :n_features, :n_features]
             for i in range(n_features):
+                for j in range(n_features):
+                    margin[i, j] = covariances[k, i, j]
                 margin[i, i] -= floor[i]
             if not _cholesky(margin, n_features, factor):
                 return False
@@ -1393,7 +1402,10 @@ def _maximize(
                     s -= f_i * f_j / counts[k]
                 pooled[i, j] = pooled[j, i] = s / total
         left = unwhitener[:n, :n].copy()
-        covariances[0, :n, :n] = _sandwich(left, pooled)
+        pooled = _sandwich(left, pooled)
+        for i in range(n):
+            for j in range(n):
+                covariances[0, i, j] = pooled[i, j]
         for k in range(n_components):
             for i in range(n):
                 shift = 0.0
@@ -1548,9 +1560,9 @@ def k_means(
                 total += weights[t] * trial[t]
             if total < best_total:
                 best_total, chosen = total, candidate
-                best[:] = trial
-        centers[k] = points[chosen]
-        closest[:] = best
+                _copy(trial, best)
+        _copy(points[chosen], centers[k])
+        _copy(best, closest)
         if best_total == 0.0:
             if k + 1 < n_components:
                 return k + 1
@@ -1575,7 +1587,8 @@ def k_means(
                     moved[labels[t], i] += weights[t] * points[t, i]
             for k in range(n_components):
                 if counts[k] > 0:
-                    centers[k] = moved[k] / counts[k]
+                    for i in range(n_features):
+                        centers[k, i] = moved[k, i] / counts[k]
     return int(n_components)
 
 
@@ -1751,26 +1764,32 @@ def start_of_labels(
     scatter = np.empty((n_components, n, n))
     _label_moments(points, row_weights, labels, counts, centers, scatter)
     # Each has some share of the rows.
-    counts[:] = np.maximum(counts, 1e-10 * counts.sum())
+    least = 1e-10 * counts.sum()
+    for k in range(n_components):
+        counts[k] = max(counts[k], least)
     total = counts.sum()
-    weights[:] = counts / total
-    means[:, :n] = centers
     pooled = np.zeros((n, n))
+    covariances[:] = 0.0
     for k in range(n_components):
-        pooled += scatter[k]
-    if kind == POOLED:
-        covariances[0, :n, :n] = pooled / total
-        return
-    pooled /= total
+        weights[k] = counts[k] / total
+        for i in range(n):
+            means[k, i] = centers[k, i]
+            for j in range(n):
+                pooled[i, j] += scatter[k, i, j] / total
     for k in range(n_components):
-        own = (n + 1.0) / (weights[k] * n_rows + n + 1.0)
-        covariance = (1.0 - own) * scatter[k] / counts[k] + own * pooled
-        if kind == FULL:
-            covariances[k, :n, :n] = covariance
-        elif kind == DIAGONAL:
-            covariances[k, 0, :n] = np.diag(covariance)
-        else:
-            covariances[k, 0, 0] = np.trace(covariance) / n
+        borrowed = 1.0 if kind == POOLED else (n + 1.0) / (weights[k] * n_rows + n + 1)
+        for i in range(n):
+            for j in range(n):
+                own = (1.0 - borrowed) * scatter[k, i, j] / counts[k]
+                blended = own + borrowed * pooled[i, j]
+                if kind == FULL:
+                    covariances[k, i, j] = blended
+                elif kind == POOLED:
+                    covariances[0, i, j] = blended
+                elif kind == DIAGONAL and i == j:
+                    covariances[k, 0, i] = blended
+                elif kind == TRACE and i == j:
+                    covariances[k, 0, 0] += blended / n
 
 
 @compiled
@@ -1808,9 +1827,9 @@ def runs_from_k_means(
             break
         weights, means, covariances = starts[0][s], starts[1][s], starts[2][s]
         start_of_labels(kind, points, row_weights, labels, weights, means, covariances)
-        ends[0][s] = weights
-        ends[1][s] = means
-        ends[2][s] = covariances
+        _copy(weights, ends[0][s])
+        _copy(means, ends[1][s])
+        _copy(covariances, ends[2][s])
         n_done[s] = iterate(
             kind,
             tile,
@@ -1833,8 +1852,8 @@ def runs_from_k_means(
 def ranges(rows: FloatArray, minima: FloatArray, maxima: FloatArray) -> bool:
     """Fill minima and maxima (D,) of rows; False if an entry is not finite."""
     n_rows, n_features = rows.shape
-    minima[:] = rows[0]
-    maxima[:] = rows[0]
+    _copy(rows[0], minima)
+    _copy(rows[0], maxima)
     zero = 0.0
     for t in range(n_rows):
         for i in range(n_features):
