@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.kernel import ours, overlapping, seconds_per_iteration
 from benchmarks.machine import milliseconds, write_table
 from gmm_engine.kernels.compiled import FEW
-from gmm_engine.kernels.fast import _tile_for
+from gmm_engine.kernels.layout import tile_for
 
 SIZES = [
     *[(n, 4, 8) for n in (1_000, 10_000, 100_000, 1_000_000, 4_000_000)],
@@ -22,7 +22,7 @@ SIZES = [
 def path(n_features: int) -> str:
     """Return which code a full covariance of this size goes through."""
     loops = "in registers" if n_features <= FEW else "blocks of 4 × 4"
-    return f"{loops}, tiles of {_tile_for(n_features)}"
+    return f"{loops}, tiles of {tile_for(n_features)}"
 
 
 def measure(n_samples: int, n_features: int, n_components: int, repeats: int) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from gmm_engine.covariance import CovarianceStructure
 from gmm_engine.errors import InvalidArgumentError
 from gmm_engine.kernels.density import Parameters
-from gmm_engine.kernels.dispatch import compiled_kernels
+from gmm_engine.kernels.dispatch import compiled_runs
 from gmm_engine.kernels.reference import moments_about
 from gmm_engine.statistics import scatter_about_means
 from gmm_engine.types import AnyArray, FloatArray, IntArray
@@ -37,7 +37,7 @@ def k_means_plus_plus(
     Arthur & Vassilvitskii (2007), k-means++: the advantages of careful seeding; with
     the best of a few candidates for each seed, as in scikit-learn.
     """
-    labels, n_distinct = compiled_kernels().k_means(
+    labels, n_distinct = compiled_runs().k_means(
         points, weights, k_means_uniforms(n_components, rng), LLOYD_ITERATIONS
     )
     if n_distinct < n_components:
@@ -106,7 +106,7 @@ def start_from(
     each has its part of all rows.
     """
     if assignment.ndim == 1:
-        start = compiled_kernels().start_of_labels(
+        start = compiled_runs().start_of_labels(
             points, weights, assignment, n_components, structure
         )
     else:

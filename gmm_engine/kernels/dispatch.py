@@ -26,3 +26,11 @@ def compiled_kernels() -> ModuleType:
     from gmm_engine.kernels import fast
 
     return fast
+
+
+@cache
+def compiled_runs() -> ModuleType:
+    """Return `gmm_engine.kernels.runs`, which is loaded as late."""
+    from gmm_engine.kernels import runs
+
+    return runs

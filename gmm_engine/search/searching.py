@@ -23,7 +23,7 @@ from gmm_engine.initialization import (
     start_from,
 )
 from gmm_engine.kernels.density import Parameters, operations_per_row
-from gmm_engine.kernels.dispatch import compiled_kernels
+from gmm_engine.kernels.dispatch import compiled_runs
 from gmm_engine.search.candidates import (
     SAME_OPTIMUM,
     Candidate,
@@ -38,7 +38,7 @@ from gmm_engine.types import FloatArray
 from gmm_engine.validation import require_enough_rows
 
 if TYPE_CHECKING:
-    from gmm_engine.kernels.fast import ShortRun
+    from gmm_engine.kernels.runs import ShortRun
 
 N_STARTS, N_STARTS_COSTLY = 8, 3
 # A stage of more operations than this, some tenths of a second, is made shorter.
@@ -183,7 +183,7 @@ class Search:
         seeds: Sequence[np.random.SeedSequence],
     ) -> list[Candidate]:
         rngs = [np.random.default_rng(seed) for seed in seeds]
-        runs, n_distinct = compiled_kernels().runs_from_k_means(
+        runs, n_distinct = compiled_runs().runs_from_k_means(
             sample.points,
             scaled,
             sample.weights,
@@ -201,7 +201,7 @@ class Search:
         """Return where compiled EM leads, or the candidate with its end given up."""
         if candidate.end is None:
             return candidate
-        run = compiled_kernels().short_run(
+        run = compiled_runs().short_run(
             candidate.end,
             self.problem.frame,
             self.problem.floor,

@@ -10,14 +10,14 @@ import numpy as np
 
 from gmm_engine.covariance import CovarianceStructure, Moments
 from gmm_engine.kernels.density import Parameters
-from gmm_engine.kernels.dispatch import compiled_kernels
+from gmm_engine.kernels.dispatch import compiled_runs
 from gmm_engine.search.changes import Change, kept_of, pooled_gain
 from gmm_engine.search.posterior import LEAST_PART, Posterior
 from gmm_engine.team import Team
 from gmm_engine.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from gmm_engine.kernels.fast import Parts
+    from gmm_engine.kernels.runs import Parts
 
 # How many iterations a component's two halves are given to find their places.
 _LOCAL_ITERATIONS = 6
@@ -63,7 +63,7 @@ def _splits(posterior: Posterior, components: IntArray) -> list[Change]:
         bounds=parts.bounds[enough], log_likelihoods=parts.log_likelihoods[enough]
     )
     owners, means, matrices = _halves(mixture, components, parts)
-    runs = compiled_kernels().runs_on_parts(
+    runs = compiled_runs().runs_on_parts(
         parts,
         owners,
         np.full((len(owners), 2), 0.5),
@@ -83,7 +83,7 @@ def _splits(posterior: Posterior, components: IntArray) -> list[Change]:
 
 
 def _parts_of(posterior: Posterior, components: IntArray) -> Parts:
-    parts: Parts = compiled_kernels().parts_of(
+    parts: Parts = compiled_runs().parts_of(
         posterior.points,
         posterior.weights,
         posterior.responsibilities,
@@ -164,7 +164,7 @@ def _halves(
 
 def _kurtosis(parts: Parts, means: FloatArray, axes: FloatArray) -> FloatArray:
     """Return the kurtosis of each component's rows along its axes, (C, D)."""
-    squares, fourths = compiled_kernels().axis_moments(parts, means, axes, _FAR)
+    squares, fourths = compiled_runs().axis_moments(parts, means, axes, _FAR)
     totals = np.array([parts.weights[first:last].sum() for first, last in parts.bounds])
     kurtosis = np.full(squares.shape, _NORMAL)
     wide = squares > 1e-100

@@ -13,7 +13,7 @@ from gmm_engine import COVARIANCE_TYPES, TooFewRowsError, fit
 from gmm_engine.covariance import Moments, structure_of
 from gmm_engine.frame import Frame
 from gmm_engine.initialization import k_means_uniforms
-from gmm_engine.kernels import fast
+from gmm_engine.kernels import runs as compiled_runs
 from gmm_engine.kernels.density import Parameters
 from gmm_engine.mixture import enter_frame
 from gmm_engine.search import splits
@@ -67,7 +67,7 @@ def test_a_start_has_the_moments_of_its_labels(covariance_type, n_features):
     labels = rng.choice([0, 1, 4], size=200)
     labels[7] = 3
     structure = structure_of(covariance_type)
-    start = fast.start_of_labels(points, weights, labels, 5, structure)
+    start = compiled_runs.start_of_labels(points, weights, labels, 5, structure)
     expected = start_by_numpy(points, weights, labels, 5, structure)
     assert_allclose(start.weights, expected[0], rtol=1e-12)
     assert_allclose(start.means, expected[1], rtol=1e-10, atol=1e-12)
@@ -86,7 +86,7 @@ def test_runs_from_k_means_are_its_pieces_one_after_the_other(
     uniforms = np.stack([k_means_uniforms(4, rng) for _ in range(5)])
 
     def runs_of(some):
-        return fast.runs_from_k_means(
+        return compiled_runs.runs_from_k_means(
             points, scaled, weights, some, 3, structure, floor, 4, 0.0
         )
 
@@ -94,10 +94,12 @@ def test_runs_from_k_means_are_its_pieces_one_after_the_other(
     assert n_distinct == 4
     for s in range(5):
         start, run = together[s]
-        labels, _ = fast.k_means(scaled, weights, uniforms[s], 3)
-        assert_equal(start, fast.start_of_labels(points, weights, labels, 4, structure))
+        labels, _ = compiled_runs.k_means(scaled, weights, uniforms[s], 3)
+        assert_equal(
+            start, compiled_runs.start_of_labels(points, weights, labels, 4, structure)
+        )
         frame = Frame.identity(n_features)
-        expected = fast.short_run(start, frame, floor, points, weights, 4, 0.0)
+        expected = compiled_runs.short_run(start, frame, floor, points, weights, 4, 0.0)
         assert_equal(run.parameters, expected.parameters)
         assert_array_equal(run.log_likelihoods, expected.log_likelihoods)
         # Nothing depends on which thread has which of them.
@@ -109,7 +111,7 @@ def test_of_too_few_distinct_rows_no_start_is_made():
     rng = np.random.default_rng(0)
     points = np.repeat([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]], 20, axis=0)
     uniforms = np.stack([k_means_uniforms(4, rng) for _ in range(3)])
-    runs, n_distinct = fast.runs_from_k_means(
+    runs, n_distinct = compiled_runs.runs_from_k_means(
         points,
         points,
         np.ones(60),
@@ -127,7 +129,7 @@ def test_of_too_few_distinct_rows_no_start_is_made():
 
 
 def parts_of(points, weights, responsibilities, components):
-    return fast.parts_of(
+    return compiled_runs.parts_of(
         points,
         weights,
         responsibilities,
@@ -165,10 +167,10 @@ def test_axis_moments_are_those_of_numpy(n_features):
     ends = np.cumsum(sizes)
     points, weights = rng.standard_normal((193, n_features)), rng.random(193)
     bounds = np.stack([ends - sizes, ends], axis=1)
-    parts = fast.Parts(points, weights, bounds, np.zeros(7))
+    parts = compiled_runs.Parts(points, weights, bounds, np.zeros(7))
     means = rng.standard_normal((7, n_features))
     axes = rng.standard_normal((7, n_features, n_features))
-    seconds, fourths = fast.axis_moments(parts, means, axes, 4.0)
+    seconds, fourths = compiled_runs.axis_moments(parts, means, axes, 4.0)
     for c, (first, last) in enumerate(bounds):
         scores = (points[first:last] - means[c]) @ axes[c]
         squares, own = np.minimum(scores**2, 4.0), weights[first:last]
@@ -185,9 +187,9 @@ def test_runs_on_parts_are_short_runs(covariance_type):
     weights = rng.random(300) + 0.1
     # The second part has no rows, and is the start of one run too.
     bounds = np.array([[0, 100], [100, 100], [100, 300]])
-    parts = fast.Parts(points, weights, bounds, np.zeros(3))
+    parts = compiled_runs.Parts(points, weights, bounds, np.zeros(3))
     start, owners = enter_frame(pair, Frame.identity(3)), np.array([2, 0, 1, 2])
-    runs = fast.runs_on_parts(
+    runs = compiled_runs.runs_on_parts(
         parts,
         owners,
         np.repeat(start.weights[None], 4, axis=0),
@@ -200,7 +202,7 @@ def test_runs_on_parts_are_short_runs(covariance_type):
     assert runs[2][1] == -np.inf
     for place in (0, 1, 3):
         first, last = bounds[owners[place]]
-        expected = fast.short_run(
+        expected = compiled_runs.short_run(
             start,
             Frame.identity(3),
             floor,

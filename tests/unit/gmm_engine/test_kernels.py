@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 from gmm_engine import COVARIANCE_TYPES, GaussianMixture, fit
 from gmm_engine.covariance.full import whiten_matrices
 from gmm_engine.em import Problem, e_step
-from gmm_engine.kernels import compiled, fast, jit, reference
+from gmm_engine.kernels import compiled, fast, jit, layout, reference
 from gmm_engine.kernels.density import Density, Parameters, prepare
 from gmm_engine.mixture import enter_frame
 from gmm_engine.sources import ArraySource
@@ -161,7 +161,7 @@ def test_no_row_is_left_out_or_taken_twice(n_features):
 @pytest.mark.parametrize("n_features", range(1, 251))
 def test_tiles_are_whole_groups_of_rows(n_features):
     """Generated code writes up to the end of a group."""
-    assert fast._tile_for(n_features) % 32 == 0
+    assert layout.tile_for(n_features) % 32 == 0
 
 
 def test_shares_of_a_row_are_those_of_long_doubles():

@@ -14,7 +14,7 @@ from gmm_engine import (
     fit,
 )
 from gmm_engine.frame import Frame
-from gmm_engine.kernels.dispatch import compiled_kernels
+from gmm_engine.kernels.dispatch import compiled_runs
 from gmm_engine.mixture import enter_frame
 from gmm_engine.search import reporting
 from gmm_engine.search.samples import draw_samples, sample_sizes
@@ -81,7 +81,7 @@ def test_short_runs_are_plain_em(covariance_type, n_features, weighted):
         accelerate=False,
     )
     frame = truth._own_frame()
-    run = compiled_kernels().short_run(
+    run = compiled_runs().short_run(
         enter_frame(truth, frame),
         frame,
         np.full(n_features, 1e-12),
@@ -103,7 +103,7 @@ def test_a_short_run_gives_up_on_a_collapse():
     frame = truth._own_frame()
     X = np.repeat([[0.0, 0.0], [1.0, 1.0]], 10, axis=0)
     floor = np.full(2, 1e-6)
-    run = compiled_kernels().short_run(
+    run = compiled_runs().short_run(
         enter_frame(truth, frame), frame, floor, X, None, 50, 0.0
     )
     assert run.parameters is None
@@ -114,7 +114,7 @@ def test_k_means_seeds_are_distinct_and_labels_nearest():
     centers = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
     truth = rng.integers(3, size=300)
     points = centers[truth] + rng.standard_normal((300, 2))
-    k_means = compiled_kernels().k_means
+    k_means = compiled_runs().k_means
     labels, n_distinct = k_means(points, np.ones(300), rng.random((3, 3)), 3)
     assert n_distinct == 3
     assert len(set(zip(truth.tolist(), labels.tolist(), strict=True))) == 3
